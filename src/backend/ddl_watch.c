@@ -1,0 +1,167 @@
+/*-------------------------------------------------------------------------
+ *
+ * backend/ddl_watch.c
+ *	  Retires the pools of targets that a committed DDL command changed.
+ *
+ * Floor 4; backends.
+ *
+ * The key of a pool carries a fingerprint of its options, so a call after
+ * the change never gets an old connection; this file only sees to it that
+ * the old ones are closed soon, although nobody may ever call again.  A
+ * server, mapping or database that is altered or dropped is noted, and at
+ * commit its pools are retired: no new lease, idle connections closed,
+ * leased ones when they come back.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "shared/compat.h"
+
+#include "access/xact.h"
+#include "backend/ddl_watch.h"
+#include "catalog/objectaccess.h"
+#include "catalog/pg_database.h"
+#include "catalog/pg_foreign_server.h"
+#include "catalog/pg_user_mapping.h"
+#include "foreign/foreign.h"
+#include "nodes/parsenodes.h"
+#include "shared/pool.h"
+#include "tcop/utility.h"
+
+/* One changed object; lives in TopTransactionContext. */
+typedef struct Change
+{
+	Oid			class_id;
+	Oid			object_id;
+	SubTransactionId subid;		/* that made the change */
+	struct Change *next;
+} Change;
+
+static object_access_hook_type prev_object_access_hook = NULL;
+static ProcessUtility_hook_type prev_process_utility_hook = NULL;
+static Change *changes = NULL;
+
+static void
+note_change(Oid class_id, Oid object_id)
+{
+	Change	   *change = MemoryContextAlloc(TopTransactionContext, sizeof(Change));
+
+	change->class_id = class_id;
+	change->object_id = object_id;
+	change->subid = GetCurrentSubTransactionId();
+	change->next = changes;
+	changes = change;
+}
+
+static void
+object_access(ObjectAccessType access, Oid class_id, Oid object_id, int sub_id,
+			  void *arg)
+{
+	if (prev_object_access_hook)
+		prev_object_access_hook(access, class_id, object_id, sub_id, arg);
+
+	if ((access == OAT_POST_ALTER || access == OAT_DROP) &&
+		(class_id == ForeignServerRelationId ||
+		 class_id == UserMappingRelationId ||
+		 (class_id == DatabaseRelationId && access == OAT_DROP)) &&
+		pcfg_shared != NULL)
+		note_change(class_id, object_id);
+}
+
+/*
+ * ALTER USER MAPPING has no object access hook: all mappings of the server
+ * it names are taken for changed.
+ */
+static void
+process_utility(PlannedStmt *pstmt, const char *query, bool read_only_tree,
+				ProcessUtilityContext context, ParamListInfo params,
+				QueryEnvironment *env, DestReceiver *dest, QueryCompletion *qc)
+{
+	if (prev_process_utility_hook)
+		prev_process_utility_hook(pstmt, query, read_only_tree, context, params,
+								  env, dest, qc);
+	else
+		standard_ProcessUtility(pstmt, query, read_only_tree, context, params,
+								env, dest, qc);
+
+	if (IsA(pstmt->utilityStmt, AlterUserMappingStmt) && pcfg_shared != NULL)
+		pcfg_ddl_watch_note_server(((AlterUserMappingStmt *) pstmt->utilityStmt)->servername);
+}
+
+void
+pcfg_ddl_watch_note_server(const char *name)
+{
+	Oid			server = get_foreign_server_oid(name, true);
+
+	if (OidIsValid(server))
+		note_change(ForeignServerRelationId, server);
+}
+
+static void
+retire(const Change *change)
+{
+	switch (change->class_id)
+	{
+		case ForeignServerRelationId:
+			pcfg_pool_retire(MyDatabaseId, change->object_id, InvalidOid);
+			break;
+		case UserMappingRelationId:
+			pcfg_pool_retire(MyDatabaseId, InvalidOid, change->object_id);
+			break;
+		case DatabaseRelationId:
+			pcfg_pool_retire(change->object_id, InvalidOid, InvalidOid);
+			break;
+	}
+}
+
+/* Never raises: the transaction is committed already. */
+static void
+at_transaction_end(XactEvent event, void *arg)
+{
+	const Change *change;
+
+	switch (event)
+	{
+		case XACT_EVENT_COMMIT:
+		case XACT_EVENT_PREPARE:
+			for (change = changes; change != NULL; change = change->next)
+				retire(change);
+			changes = NULL;
+			break;
+		case XACT_EVENT_ABORT:
+			changes = NULL;
+			break;
+		default:
+			break;
+	}
+}
+
+/* What a rolled back subtransaction changed has not changed. */
+static void
+at_subtransaction_end(SubXactEvent event, SubTransactionId mine,
+					  SubTransactionId parent, void *arg)
+{
+	Change	  **link = &changes;
+
+	while (*link != NULL)
+	{
+		if ((*link)->subid == mine && event == SUBXACT_EVENT_ABORT_SUB)
+		{
+			*link = (*link)->next;
+			continue;
+		}
+		if ((*link)->subid == mine && event == SUBXACT_EVENT_COMMIT_SUB)
+			(*link)->subid = parent;
+		link = &(*link)->next;
+	}
+}
+
+void
+pcfg_ddl_watch_install(void)
+{
+	prev_object_access_hook = object_access_hook;
+	object_access_hook = object_access;
+	prev_process_utility_hook = ProcessUtility_hook;
+	ProcessUtility_hook = process_utility;
+	RegisterXactCallback(at_transaction_end, NULL);
+	RegisterSubXactCallback(at_subtransaction_end, NULL);
+}

@@ -1,0 +1,146 @@
+/*-------------------------------------------------------------------------
+ *
+ * backend/init_sql.c
+ *	  The text of the setting init_sql, as single statements.
+ *
+ * Floor 4; backends; no network.
+ *
+ * Only as much of SQL's lexical rules as is needed to tell which semicolon
+ * ends a statement.  A mistake here is met by the remote's parser, which
+ * refuses more than one statement: it cannot become an injection, for the
+ * text is its owner's anyway.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "shared/compat.h"
+
+#include "backend/init_sql.h"
+
+static bool
+is_identifier_part(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+		(c >= '0' && c <= '9') || c == '_' || IS_HIGHBIT_SET(c);
+}
+
+/* Past a quoted piece that starts at p; backslash escapes if wanted. */
+static const char *
+skip_quoted(const char *p, bool escapes)
+{
+	char		quote = *p++;
+
+	for (; *p != '\0'; p++)
+	{
+		if (escapes && *p == '\\' && p[1] != '\0')
+			p++;
+		else if (*p == quote)
+			return p + 1;
+	}
+	return p;
+}
+
+/* Past a block comment, which may hold others. */
+static const char *
+skip_comment(const char *p)
+{
+	int			depth = 0;
+
+	while (*p != '\0')
+	{
+		if (p[0] == '/' && p[1] == '*')
+		{
+			depth++;
+			p += 2;
+		}
+		else if (p[0] == '*' && p[1] == '/')
+		{
+			p += 2;
+			if (--depth == 0)
+				return p;
+		}
+		else
+			p++;
+	}
+	return p;
+}
+
+/* Past $tag$ ... $tag$, or past the dollar sign if that is not one. */
+static const char *
+skip_dollar(const char *p)
+{
+	const char *tag_end = p + 1;
+	const char *q;
+	size_t		len;
+
+	while (is_identifier_part(*tag_end))
+		tag_end++;
+	if (*tag_end != '$' || (p[1] >= '0' && p[1] <= '9'))
+		return p + 1;
+	len = tag_end + 1 - p;
+	for (q = tag_end + 1; *q != '\0'; q++)
+	{
+		if (strncmp(q, p, len) == 0)
+			return q + len;
+	}
+	return q;
+}
+
+/* Past the next element; a single character unless it may hide a semicolon. */
+static const char *
+skip_element(const char *p)
+{
+	if (is_identifier_part(*p))
+	{
+		const char *start = p;
+
+		while (is_identifier_part(*p) || *p == '$')
+			p++;
+		if (*p == '\'' && p - start == 1 && (*start == 'e' || *start == 'E'))
+			return skip_quoted(p, true);
+		return p;
+	}
+	if (*p == '\'' || *p == '"')
+		return skip_quoted(p, false);
+	if (*p == '$')
+		return skip_dollar(p);
+	if (p[0] == '/' && p[1] == '*')
+		return skip_comment(p);
+	if (p[0] == '-' && p[1] == '-')
+		return p + strcspn(p, "\n\r");
+	return p + 1;
+}
+
+static List *
+add_statement(List *list, const char *start, const char *end)
+{
+	while (start < end && strchr(" \t\n\r\f\v", *start) != NULL)
+		start++;
+	return start < end ? lappend(list, pnstrdup(start, end - start)) : list;
+}
+
+List *
+pcfg_init_sql_split(const char *text)
+{
+	List	   *list = NIL;
+	const char *start = text;
+	const char *p = text;
+	int			depth = 0;
+
+	if (text == NULL)
+		return NIL;
+	while (*p != '\0')
+	{
+		if (*p == '(')
+			depth++;
+		else if (*p == ')')
+			depth--;
+		if (*p == ';' && depth <= 0)
+		{
+			list = add_statement(list, start, p);
+			start = p + 1;
+			depth = 0;
+		}
+		p = skip_element(p);
+	}
+	return add_statement(list, start, p);
+}

@@ -1,0 +1,459 @@
+/*-------------------------------------------------------------------------
+ *
+ * backend/lease.c
+ *	  The exclusive use of one connection: taken with a deadline, given back
+ *	  on release, on error, and at exit.
+ *
+ * Floor 6; backends.
+ *
+ * Errors are caught where the lease is taken (here) and where it is used
+ * (session.c).  A FATAL exit runs no PG_CATCH, so before_shmem_exit ends
+ * what is left: it runs before the transaction is aborted, does no I/O and
+ * raises nothing.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "shared/compat.h"
+
+#include <sys/socket.h>
+
+#include "backend/lease.h"
+#include "mb/pg_wchar.h"
+#include "shared/dispatch.h"
+#include "shared/settings.h"
+#include "storage/ipc.h"
+#include "wire/message.h"
+
+/* A waiter looks at its queue at least that often; see pcfg_wait_nudge. */
+#define NUDGE_MS		1000
+
+/* So long a missing worker is taken for one that restarts. */
+#define WORKER_GRACE	(3 * PCFG_SECOND)
+
+/* What may lie unread on an idle connection and still be harmless. */
+#define PEEK_MAX		8192
+
+/* All leases of this process, innermost first. */
+static PcfgLease *held = NULL;
+
+static void
+release_all(int code, Datum arg)
+{
+	pcfg_wait_abandon();
+	while (held != NULL)
+		pcfg_lease_give_back(held, false);
+}
+
+static void
+register_exit(void)
+{
+	static bool registered = false;
+
+	if (!registered)
+	{
+		before_shmem_exit(release_all, (Datum) 0);
+		registered = true;
+	}
+}
+
+/* ----------------------------------------------------------------
+ * errors
+ * ----------------------------------------------------------------
+ */
+
+static void
+raise_cause(const PcfgTarget *target, const PcfgCause *cause)
+{
+	bool		credentials = strncmp(cause->sqlstate, "28", 2) == 0;
+
+	ereport(ERROR,
+			(errcode(ERRCODE_SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION),
+			 errmsg("could not connect to target \"%s\"", target->name),
+			 errdetail_internal("%s", cause->message),
+			 credentials ?
+			 errhint("Correct the user mapping of the target; the next attempt follows the change at once.") : 0));
+}
+
+/* Connections of that pool that this process holds itself. */
+static int
+count_held(int pool, uint32 serial)
+{
+	PcfgLease  *lease;
+	int			n = 0;
+
+	for (lease = held; lease != NULL; lease = lease->next)
+	{
+		if (lease->target->pool == pool && lease->target->serial == serial)
+			n++;
+	}
+	return n;
+}
+
+/*
+ * The deadline came.  With nothing alive and a failed connect it is the
+ * remote that is missing, otherwise the pool is exhausted.
+ */
+static void
+raise_timeout(const PcfgTarget *target)
+{
+	PcfgPoolSnapshot s;
+	char		timeout[32];
+
+	pcfg_pool_snapshot(target->pool, &s);
+	if (s.nopen == s.nconnecting && s.cause.failures > 0)
+		raise_cause(target, &s.cause);
+	pcfg_setting_format(&pcfg_settings[PCFG_POOL_TIMEOUT],
+						target->policy.value[PCFG_POOL_TIMEOUT], timeout, sizeof(timeout));
+	if (s.nopen == s.nconnecting && s.nconnecting > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION),
+				 errmsg("could not connect to target \"%s\" within pool_timeout (%s)",
+						target->name, timeout),
+				 errdetail("The connect goes on for the next caller.")));
+	ereport(ERROR,
+			(errcode(ERRCODE_TOO_MANY_CONNECTIONS),
+			 errmsg("no connection to target \"%s\" became free within pool_timeout (%s)",
+					target->name, timeout),
+			 errdetail("%d of at most %d connections are in use (pool_size " INT64_FORMAT ", max_overflow " INT64_FORMAT "), %d are being opened, %d sessions wait.",
+					   s.nopen - s.nidle - s.nconnecting, pcfg_policy_limit(&s.policy),
+					   s.policy.value[PCFG_POOL_SIZE], s.policy.value[PCFG_MAX_OVERFLOW],
+					   s.nconnecting, s.nwait),
+			 errhint("See pool_config.connections for who holds them, or raise pool_size, max_overflow, pool_timeout or pool_config.max_connections.")));
+}
+
+static void
+raise_no_worker(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("the background worker of pool_config is not running"),
+			 errhint("See the server log for the reason; max_worker_processes may be too small.")));
+}
+
+/* ----------------------------------------------------------------
+ * taking
+ * ----------------------------------------------------------------
+ */
+
+/*
+ * Looks the pool up unless the target knows it.  All places taken: waits
+ * for one, as retired pools empty themselves within moments.
+ */
+static void
+find_pool(PcfgTarget *target, PcfgTime deadline)
+{
+	while (!pcfg_pool_is_current(target->pool, target->serial))
+	{
+		target->last.slot = PCFG_NONE;
+		target->pool = pcfg_pool_find(&target->key, target->name, target->mapping_user,
+									  GetDatabaseEncoding(), &target->policy,
+									  &target->serial);
+		if (target->pool != PCFG_NONE)
+			return;
+		if (pcfg_now() >= deadline)
+			ereport(ERROR,
+					(errcode(ERRCODE_TOO_MANY_CONNECTIONS),
+					 errmsg("no pool is free for target \"%s\"", target->name),
+					 errdetail("All %d pools of the server are in use.", pcfg_shared->npools),
+					 errhint("Raise pool_config.max_pools.")));
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+						 pcfg_ms_until(deadline, 10),
+						 pcfg_wait_event(PCFG_WAIT_FOR_CONNECTION));
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+	}
+	pcfg_pool_set_policy(target->pool, target->serial, &target->policy);
+}
+
+/*
+ * Waits in the pool's queue.  True: *grant is ours.  False: the pool was
+ * retired, the caller looks it up anew.
+ */
+static bool
+wait_for_grant(PcfgTarget *target, PcfgTime deadline, PcfgGrant *grant)
+{
+	PcfgTime	no_worker_since = 0;
+	PcfgCause	cause;
+
+	for (;;)
+	{
+		PcfgTime	now;
+
+		switch (pcfg_wait_check(grant, &cause))
+		{
+			case PCFG_WAIT_GRANTED:
+				return true;
+			case PCFG_WAIT_FAILED:
+				if (cause.sqlstate[0] != '\0')
+					raise_cause(target, &cause);
+				return false;
+			case PCFG_WAIT_NONE:
+				return false;
+			case PCFG_WAIT_QUEUED:
+				break;
+		}
+		now = pcfg_now();
+		if (pg_atomic_read_u32(&pcfg_shared->worker_procno) != 0)
+		{
+			no_worker_since = 0;
+			pcfg_channel_send_credentials(target, deadline);
+		}
+		else if (no_worker_since == 0)
+			no_worker_since = now;
+		else if (now - no_worker_since > WORKER_GRACE)
+			raise_no_worker();
+		if (now >= deadline)
+			raise_timeout(target);
+
+		if (WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+					  pcfg_ms_until(deadline, NUDGE_MS),
+					  pcfg_wait_event(PCFG_WAIT_FOR_CONNECTION)) & WL_TIMEOUT)
+			pcfg_wait_nudge();
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+	}
+}
+
+/*
+ * Gets a slot of the pool, at once or by waiting.
+ */
+static void
+take_slot(PcfgLease *lease, PcfgTarget *target, PcfgTime deadline)
+{
+	for (;;)
+	{
+		bool		wait = target->policy.value[PCFG_POOL_TIMEOUT] != 0;
+		PcfgCause	cause;
+
+		find_pool(target, deadline);
+		if (count_held(target->pool, target->serial) >= pcfg_policy_limit(&target->policy))
+			ereport(ERROR,
+					(errcode(ERRCODE_TOO_MANY_CONNECTIONS),
+					 errmsg("this session holds all connections to target \"%s\" itself",
+							target->name),
+					 errdetail("A remote call inside another one to the same target would wait for itself."),
+					 errhint("Raise pool_size or max_overflow, or do not nest the calls.")));
+		switch (pcfg_pool_lease(target->pool, target->serial, &target->last, wait,
+								&lease->grant, &cause))
+		{
+			case PCFG_LEASE_GRANTED:
+				return;
+			case PCFG_LEASE_QUEUED:
+				if (wait_for_grant(target, deadline, &lease->grant))
+					return;
+				break;
+			case PCFG_LEASE_FULL:
+				raise_timeout(target);
+				break;
+			case PCFG_LEASE_DOWN:
+				raise_cause(target, &cause);
+				break;
+			case PCFG_LEASE_GONE:
+				target->pool = PCFG_NONE;
+				break;
+		}
+	}
+}
+
+static void
+link_lease(PcfgLease *lease)
+{
+	lease->next = held;
+	held = lease;
+}
+
+static void
+unlink_lease(PcfgLease *lease)
+{
+	PcfgLease **link;
+
+	for (link = &held; *link != NULL; link = &(*link)->next)
+	{
+		if (*link == lease)
+		{
+			*link = lease->next;
+			return;
+		}
+	}
+}
+
+/*
+ * The connection granted is dead: back to the old place in the queue.
+ */
+static void
+replace_slot(PcfgLease *lease, PcfgTarget *target, PcfgTime deadline)
+{
+	PcfgGrant	dead = lease->grant;
+
+	pcfg_channel_forget(dead.slot);
+	unlink_lease(lease);
+	lease->grant.slot = PCFG_NONE;
+	pcfg_pool_requeue(&dead);
+	if (!wait_for_grant(target, deadline, &lease->grant))
+		take_slot(lease, target, deadline);
+}
+
+/*
+ * Whether bytes found on an idle connection are only messages that may come
+ * at any time: notices, notifications, parameter changes (a reload of the
+ * remote sends those) other than of the encoding we rely on.
+ */
+static bool
+bytes_are_harmless(char *data, size_t len)
+{
+	PcfgBuffer	buf;
+	PcfgFrame	frame;
+	size_t		need;
+
+	pcfg_buffer_init(&buf, data, len);
+	pcfg_buffer_filled(&buf, len);
+	while (buf.parsed < buf.filled)
+	{
+		PcfgReader	r;
+
+		if (pcfg_frame_next(&buf, &frame, &need) != PCFG_FRAME_OK)
+			return false;
+		if (frame.type == 'N' || frame.type == 'A')
+			continue;
+		if (frame.type != 'S')
+			return false;
+		pcfg_reader_init(&r, frame.body, frame.len);
+		if (pcfg_read_string(&r) == NULL || strcmp(frame.body, "client_encoding") == 0)
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Looks at the socket itself, on every checkout: nothing to read is what an
+ * idle connection has.  End of file, an error, or bytes that may belong to
+ * somebody else's answer make it unusable.
+ */
+static bool
+socket_is_quiet(PcfgSocket *sock)
+{
+	char		data[PEEK_MAX];
+	ssize_t		n;
+
+	do
+		n = recv(sock->fd, data, 1, MSG_PEEK | MSG_DONTWAIT);
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return errno == EAGAIN || errno == EWOULDBLOCK;
+	if (n == 0)
+		return false;
+
+	n = recv(sock->fd, data, sizeof(data), MSG_PEEK | MSG_DONTWAIT);
+	if (n <= 0 || n == (ssize_t) sizeof(data) || !bytes_are_harmless(data, (size_t) n))
+		return false;
+	return recv(sock->fd, data, (size_t) n, MSG_DONTWAIT) == n;
+}
+
+/* Whether the slot's last user may have left state that we would meet. */
+static bool
+slot_needs_reset(const PcfgLease *lease, const PcfgSlot *slot)
+{
+	if (!slot->dirty)
+		return false;
+	return !lease->grant.same || slot->last_role != lease->target->role ||
+		lease->target->policy.value[PCFG_POOL_RESET] == PCFG_RESET_ALWAYS;
+}
+
+/*
+ * Makes a granted slot usable: rights, age, descriptor, a look at the
+ * socket.  False: it is condemned, try another.  An error leaves the lease
+ * to the caller's PG_CATCH.
+ */
+static bool
+open_slot(PcfgLease *lease, PcfgTime deadline)
+{
+	PcfgSlot   *slot = &pcfg_slots[lease->grant.slot];
+
+	lease->generation = slot->generation;
+	lease->socket = NULL;
+	if (pcfg_word_condemned(pg_atomic_read_u64(&slot->word)) ||
+		slot->recycle_at <= slot->leased_at)
+		return false;
+	pcfg_target_check_connection(lease->target, slot->password_used);
+	lease->socket = pcfg_channel_fetch(lease->grant.slot, lease->generation,
+									   pcfg_word_use(lease->grant.word), deadline);
+	if (lease->socket == NULL || !socket_is_quiet(lease->socket))
+		return false;
+	lease->needs_reset = slot_needs_reset(lease, slot);
+	slot->last_role = lease->target->role;
+	slot->dirty = true;
+	slot->uses++;
+	return true;
+}
+
+/*
+ * After an error while opening: nothing was written or read, so the
+ * connection may live on, unless it was made for this very call, which may
+ * not use it (dblink closes it then, too).
+ */
+static bool
+is_untouched(const PcfgLease *lease)
+{
+	return lease->socket == NULL && pcfg_slots[lease->grant.slot].uses > 0;
+}
+
+void
+pcfg_lease_take(PcfgLease *lease, PcfgTarget *target)
+{
+	PcfgTime	now = pcfg_now();
+	PcfgTime	deadline = pcfg_target_pool_deadline(target, now);
+
+	/* who will not queue still waits for a connect that there is room for */
+	if (deadline <= now)
+		deadline = now + target->policy.value[PCFG_CONNECT_TIMEOUT];
+
+	register_exit();
+	memset(lease, 0, sizeof(*lease));
+	lease->target = target;
+	lease->grant.slot = PCFG_NONE;
+	pcfg_target_pin(target);
+	PG_TRY();
+	{
+		take_slot(lease, target, deadline);
+		link_lease(lease);
+		while (!open_slot(lease, deadline))
+		{
+			replace_slot(lease, target, deadline);
+			link_lease(lease);
+		}
+	}
+	PG_CATCH();
+	{
+		pcfg_wait_abandon();
+		if (lease->grant.slot != PCFG_NONE)
+			pcfg_lease_give_back(lease, is_untouched(lease));
+		else
+			pcfg_target_unpin(target);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+}
+
+void
+pcfg_lease_give_back(PcfgLease *lease, bool clean)
+{
+	PcfgTarget *target = lease->target;
+	int			slot = lease->grant.slot;
+
+	if (slot == PCFG_NONE)
+		return;
+	unlink_lease(lease);
+	if (!clean && lease->socket != NULL && !lease->broken)
+		pcfg_channel_cancel(slot, lease->generation, pcfg_word_use(lease->grant.word));
+
+	/* our copy is closed before the slot is anybody else's concern */
+	if (!clean)
+		pcfg_channel_forget(slot);
+	target->last.word = pcfg_pool_give_back(&lease->grant, clean);
+	target->last.slot = target->last.word != 0 ? slot : PCFG_NONE;
+	if (clean && target->last.word == 0)
+		pcfg_channel_forget(slot);	/* surplus, or too old */
+	lease->grant.slot = PCFG_NONE;
+	lease->socket = NULL;
+	pcfg_target_unpin(target);
+}

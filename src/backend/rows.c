@@ -1,0 +1,411 @@
+/*-------------------------------------------------------------------------
+ *
+ * backend/rows.c
+ *	  Rows of a remote result into a tuplestore.
+ *
+ * Floor 4; backends; no network.
+ *
+ * How a column travels is decided in two steps.  At creation each local type
+ * names the format it would like.  At the remote's description, which comes
+ * before the first row, each remote column gets a reader that fits what was
+ * asked for and what is announced.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "shared/compat.h"
+
+#include "backend/rows.h"
+#include "backend/values.h"
+#include "mb/pg_wchar.h"
+#include "port/pg_bswap.h"
+#include "utils/builtins.h"
+
+/* A column of the local row type; indexed as in the tuple descriptor. */
+typedef struct LocalColumn
+{
+	bool		dropped;
+	bool		found;			/* by name: the remote has it */
+	int16		wish;			/* format it would best travel in */
+} LocalColumn;
+
+/* A column of the remote result, in its order. */
+typedef struct RemoteColumn
+{
+	int			local;			/* index of the LocalColumn */
+	PcfgValueReader reader;
+} RemoteColumn;
+
+struct PcfgRows
+{
+	TupleDesc	desc;
+	Tuplestorestate *store;		/* may be NULL */
+	bool		by_name;
+	bool		described;
+	int			nlive;			/* columns of desc that are not dropped */
+	LocalColumn *locals;		/* desc->natts of them */
+	int16	   *formats;		/* asked for, see pcfg_rows_formats */
+	int			nformats;
+	int			nremotes;
+	RemoteColumn *remotes;
+	Datum	   *values;
+	bool	   *nulls;
+	StringInfoData scratch;		/* one value with a NUL behind it */
+	MemoryContext context;		/* of this struct */
+	MemoryContext row_context;	/* values of one row */
+	int			current;		/* remote column at work, for the context */
+	uint64		count;
+};
+
+/* ----------------------------------------------------------------
+ * formats
+ * ----------------------------------------------------------------
+ */
+
+/*
+ * By position: one code a column, which also makes the remote refuse a
+ * statement with another number of columns before it runs.  By name the
+ * remote's order is not known, so there is one code for all, and binary only
+ * if all wish it: text columns match remote types of any kind by their text.
+ */
+static void
+choose_formats(PcfgRows *rows)
+{
+	bool		all_binary = true;
+	int			i;
+
+	for (i = 0; i < rows->desc->natts; i++)
+	{
+		if (rows->locals[i].dropped)
+			continue;
+		if (rows->locals[i].wish == PCFG_FORMAT_TEXT)
+			all_binary = false;
+		rows->formats[rows->nformats++] = rows->locals[i].wish;
+	}
+	if (rows->by_name)
+	{
+		rows->nformats = all_binary ? 1 : 0;
+		rows->formats[0] = PCFG_FORMAT_BINARY;
+	}
+}
+
+PcfgRows *
+pcfg_rows_create(TupleDesc desc, Tuplestorestate *store, bool by_name)
+{
+	PcfgRows   *rows = palloc0(sizeof(PcfgRows));
+	int			natts = desc->natts;
+	int			i;
+
+	rows->desc = desc;
+	rows->store = store;
+	rows->by_name = by_name;
+	rows->current = -1;
+	rows->context = CurrentMemoryContext;
+	rows->locals = palloc0(sizeof(LocalColumn) * Max(natts, 1));
+	rows->formats = palloc0(sizeof(int16) * Max(natts, 1));
+	rows->values = palloc0(sizeof(Datum) * Max(natts, 1));
+	rows->nulls = palloc(sizeof(bool) * Max(natts, 1));
+	memset(rows->nulls, true, sizeof(bool) * Max(natts, 1));
+	initStringInfo(&rows->scratch);
+	rows->row_context = AllocSetContextCreate(CurrentMemoryContext, "pool_config row",
+											  ALLOCSET_DEFAULT_SIZES);
+	for (i = 0; i < natts; i++)
+	{
+		Form_pg_attribute attribute = TupleDescAttr(desc, i);
+		LocalColumn *local = &rows->locals[i];
+
+		local->dropped = attribute->attisdropped;
+		if (local->dropped)
+			continue;
+		local->wish = pcfg_value_format(attribute->atttypid, attribute->atttypmod);
+		rows->nlive++;
+	}
+	choose_formats(rows);
+	return rows;
+}
+
+const int16 *
+pcfg_rows_formats(PcfgRows *rows, int *n)
+{
+	*n = rows->nformats;
+	return rows->formats;
+}
+
+uint64
+pcfg_rows_count(const PcfgRows *rows)
+{
+	return rows->count;
+}
+
+/* ----------------------------------------------------------------
+ * the remote's description
+ * ----------------------------------------------------------------
+ */
+
+/* A remote column as errors name it: its words may be of any encoding. */
+static const char *
+printable_name(const char *name, int position)
+{
+	if (strlen(name) < NAMEDATALEN && pg_verify_mbstr(GetDatabaseEncoding(), name,
+													  (int) strlen(name), true))
+		return psprintf("\"%s\"", name);
+	return psprintf("number %d", position);
+}
+
+static void
+raise_count(int remote, int declared)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_DATATYPE_MISMATCH),
+			 errmsg_plural("remote query returned %d column, %d are declared",
+						   "remote query returned %d columns, %d are declared",
+						   remote, remote, declared),
+			 errhint("Declare as many columns as the remote query returns: ... AS t(a int, b text).")));
+}
+
+/* The local column of that name; each serves once. */
+static int
+match_name(PcfgRows *rows, const char *name, int position)
+{
+	int			i;
+
+	for (i = 0; i < rows->desc->natts; i++)
+	{
+		if (rows->locals[i].dropped ||
+			strcmp(NameStr(TupleDescAttr(rows->desc, i)->attname), name) != 0)
+			continue;
+		if (rows->locals[i].found)
+			ereport(ERROR,
+					(errcode(ERRCODE_DATATYPE_MISMATCH),
+					 errmsg("remote query returned column %s twice",
+							printable_name(name, position)),
+					 errhint("Give the columns of the remote query different names.")));
+		rows->locals[i].found = true;
+		return i;
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_DATATYPE_MISMATCH),
+			 errmsg("remote query returned column %s, which the row type does not have",
+					printable_name(name, position)),
+			 errhint("Name the wanted columns in the remote query.")));
+}
+
+static int
+next_live(const PcfgRows *rows, int i)
+{
+	while (rows->locals[i].dropped)
+		i++;
+	return i;
+}
+
+static void
+require_all_found(const PcfgRows *rows)
+{
+	int			i;
+
+	for (i = 0; i < rows->desc->natts; i++)
+	{
+		if (!rows->locals[i].dropped && !rows->locals[i].found)
+			ereport(ERROR,
+					(errcode(ERRCODE_DATATYPE_MISMATCH),
+					 errmsg("remote query did not return column \"%s\" of the row type",
+							NameStr(TupleDescAttr(rows->desc, i)->attname)),
+					 errhint("Return it, if need be as NULL AS %s.",
+							 quote_identifier(NameStr(TupleDescAttr(rows->desc, i)->attname)))));
+	}
+}
+
+/* Decides how the column's values will be read. */
+static void
+plan_column(PcfgRows *rows, RemoteColumn *remote, Oid type, int16 format,
+			const char *name, int position)
+{
+	Form_pg_attribute attribute = TupleDescAttr(rows->desc, remote->local);
+	PcfgValueReader *reader = &remote->reader;
+	char	   *wanted;
+
+	reader->type = attribute->atttypid;
+	reader->typmod = attribute->atttypmod;
+	reader->context = rows->context;
+	reader->scratch = &rows->scratch;
+	if (pcfg_value_plan(reader, type, format))
+		return;
+	wanted = format_type_with_typemod(reader->type, reader->typmod);
+	ereport(ERROR,
+			(errcode(ERRCODE_DATATYPE_MISMATCH),
+			 errmsg("remote column %s cannot be read as %s",
+					printable_name(name, position), wanted),
+			 errdetail("Its type (OID %u on the remote server) is not a built-in one.", type),
+			 errhint("Cast it in the remote query: CAST(... AS %s); or declare it as text.", wanted)));
+}
+
+static int16
+asked_format(const PcfgRows *rows, int position)
+{
+	if (rows->nformats == 0)
+		return PCFG_FORMAT_TEXT;
+	return rows->formats[rows->nformats == 1 ? 0 : position];
+}
+
+static void
+raise_malformed(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_PROTOCOL_VIOLATION),
+			 errmsg("the remote server sent a malformed result")));
+}
+
+static void
+read_description(PcfgRows *rows, const PcfgFrame *columns)
+{
+	PcfgReader	reader;
+	int			n;
+	int			local = -1;
+	int			i;
+
+	pcfg_reader_init(&reader, columns->body, columns->len);
+	n = (uint16) pcfg_read_int16(&reader);
+	if (!rows->by_name && n != rows->nlive)
+		raise_count(n, rows->nlive);
+	rows->remotes = palloc0(sizeof(RemoteColumn) * Max(n, 1));
+	for (i = 0; i < n; i++)
+	{
+		const char *name = pcfg_read_string(&reader);
+		Oid			type;
+
+		(void) pcfg_read_int32(&reader);	/* table */
+		(void) pcfg_read_int16(&reader);	/* its column */
+		type = (Oid) pcfg_read_int32(&reader);
+		(void) pcfg_read_int16(&reader);	/* length */
+		(void) pcfg_read_int32(&reader);	/* modifier */
+		(void) pcfg_read_int16(&reader);	/* format: not known yet */
+		if (reader.failed)
+			raise_malformed();
+		local = rows->by_name ? match_name(rows, name, i + 1) : next_live(rows, local + 1);
+		rows->remotes[i].local = local;
+		plan_column(rows, &rows->remotes[i], type, asked_format(rows, i), name, i + 1);
+	}
+	if (!pcfg_reader_done(&reader))
+		raise_malformed();
+	rows->nremotes = n;
+	if (rows->by_name)
+		require_all_found(rows);
+}
+
+void
+pcfg_rows_describe(PcfgRows *rows, const PcfgFrame *columns)
+{
+	MemoryContext old;
+
+	if (columns == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("the remote statement returns no columns"),
+				 errhint("Use pool_config.exec() for statements without a result.")));
+	old = MemoryContextSwitchTo(rows->context);
+	read_description(rows, columns);
+	MemoryContextSwitchTo(old);
+	rows->described = true;
+}
+
+/* ----------------------------------------------------------------
+ * rows
+ * ----------------------------------------------------------------
+ */
+
+static void
+name_column(void *arg)
+{
+	PcfgRows   *rows = arg;
+
+	if (rows->current >= 0)
+		errcontext("column \"%s\" of row " UINT64_FORMAT,
+				   NameStr(TupleDescAttr(rows->desc,
+										 rows->remotes[rows->current].local)->attname),
+				   rows->count + 1);
+}
+
+/* Bounds are the caller's affair. */
+static inline uint32
+get_uint32(const char *p)
+{
+	uint32		v;
+
+	memcpy(&v, p, sizeof(v));
+	return pg_ntoh32(v);
+}
+
+static inline uint16
+get_uint16(const char *p)
+{
+	uint16		v;
+
+	memcpy(&v, p, sizeof(v));
+	return pg_ntoh16(v);
+}
+
+/*
+ * The reply machine has checked that the message is a count and that many
+ * lengths which fit in it exactly; the bounds are tested here all the same.
+ */
+static void
+decode_row(PcfgRows *rows, const PcfgFrame *row)
+{
+	const char *p = row->body;
+	const char *end = row->body + row->len;
+	int			i;
+
+	if (row->len < 2 || get_uint16(p) != rows->nremotes)
+		raise_malformed();
+	p += 2;
+	for (i = 0; i < rows->nremotes; i++)
+	{
+		RemoteColumn *remote = &rows->remotes[i];
+		int			len;
+
+		rows->current = i;
+		if (end - p < 4)
+			raise_malformed();
+		len = (int) get_uint32(p);
+		p += 4;
+		if (len < 0)
+		{
+			if (len != -1)
+				raise_malformed();
+			pcfg_value_check_null(&remote->reader);
+			rows->nulls[remote->local] = true;
+			continue;
+		}
+		if (end - p < len)
+			raise_malformed();
+		rows->values[remote->local] = pcfg_value_read(&remote->reader, p, len);
+		rows->nulls[remote->local] = false;
+		p += len;
+	}
+	if (p != end)
+		raise_malformed();
+}
+
+void
+pcfg_rows_add(PcfgRows *rows, const PcfgFrame *row)
+{
+	ErrorContextCallback callback;
+	MemoryContext old;
+
+	if (!rows->described)
+		raise_malformed();
+	callback.callback = name_column;
+	callback.arg = rows;
+	callback.previous = error_context_stack;
+	error_context_stack = &callback;
+	old = MemoryContextSwitchTo(rows->row_context);
+
+	decode_row(rows, row);
+	rows->current = -1;
+
+	MemoryContextSwitchTo(old);
+	error_context_stack = callback.previous;
+	if (rows->store != NULL)
+		tuplestore_putvalues(rows->store, rows->desc, rows->values, rows->nulls);
+	MemoryContextReset(rows->row_context);
+	rows->count++;
+}

@@ -1,0 +1,49 @@
+/*-------------------------------------------------------------------------
+ *
+ * backend/rows.h
+ *	  Rows of a remote result into a tuplestore.
+ *
+ * Floor 4; backends; no network.
+ *
+ * Columns travel binary where both sides' types are the same built-in type
+ * whose binary form is fixed, and as text otherwise; what the remote
+ * announces is checked before the first row, so that bytes are never read as
+ * another type than they are.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PCFG_ROWS_H
+#define PCFG_ROWS_H
+
+#include "access/tupdesc.h"
+#include "utils/tuplestore.h"
+
+#include "wire/message.h"
+
+typedef struct PcfgRows PcfgRows;
+
+/*
+ * A sink for rows of *desc.  by_name: remote columns are matched by name
+ * (query_as), else by position.  Lives in the current memory context, as do
+ * its rows' scratch contexts.  store may be NULL: rows are then only checked
+ * and counted.
+ */
+extern PcfgRows *pcfg_rows_create(TupleDesc desc, Tuplestorestate *store, bool by_name);
+
+/* Result formats to ask for in Bind: *n codes (0 = all text, 1 = for all). */
+extern const int16 *pcfg_rows_formats(PcfgRows *rows, int *n);
+
+/*
+ * The remote's RowDescription, or NULL body for a statement without columns.
+ * Errors: 42804 with both counts, or naming the missing or extra column;
+ * 42804 when a column's type cannot be read as asked, naming the cast that
+ * helps.
+ */
+extern void pcfg_rows_describe(PcfgRows *rows, const PcfgFrame *columns);
+
+/* One DataRow.  Errors of input functions name the column in the context. */
+extern void pcfg_rows_add(PcfgRows *rows, const PcfgFrame *row);
+
+extern uint64 pcfg_rows_count(const PcfgRows *rows);
+
+#endif							/* PCFG_ROWS_H */

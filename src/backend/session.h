@@ -1,0 +1,35 @@
+/*-------------------------------------------------------------------------
+ *
+ * backend/session.h
+ *	  One statement on a leased connection: send, wait, deliver.
+ *
+ * Floor 7; backends.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PCFG_SESSION_H
+#define PCFG_SESSION_H
+
+#include "backend/lease.h"
+#include "backend/rows.h"
+
+#define PCFG_TAG_LEN	64		/* longest command tag of the server */
+
+typedef struct PcfgOutcome
+{
+	char		tag[PCFG_TAG_LEN];	/* command tag; "" for an empty query */
+	bool		had_columns;
+} PcfgOutcome;
+
+/*
+ * Leases a connection of the target, runs the statement, gives the
+ * connection back.  rows NULL: rows are discarded.  Errors: those of the
+ * lease; the remote's, with all fields (the connection lives on if it is
+ * provably idle); 08006 connection lost, outcome unknown; 08P01 protocol
+ * violation; 57014 on cancel or command_timeout; interrupts.  Whatever
+ * happens, the connection is either back and clean, or condemned.
+ */
+extern void pcfg_session_run(PcfgTarget *target, const char *sql, PcfgRows *rows,
+							 PcfgOutcome *outcome);
+
+#endif							/* PCFG_SESSION_H */

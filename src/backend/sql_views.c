@@ -1,0 +1,272 @@
+/*-------------------------------------------------------------------------
+ *
+ * backend/sql_views.c
+ *	  The functions behind the views pools, connections and workers.
+ *
+ * Floor 8; backends; reads shared memory only: no view of ours dials.
+ *
+ * Who may see what: a pool and its connections are shown to the owner of the
+ * target and to members of pg_monitor; who may merely use the target sees
+ * them without the process ids of others; nobody else sees them at all.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "shared/compat.h"
+
+#include "access/htup_details.h"
+#include "catalog/pg_authid.h"
+#include "catalog/pg_foreign_server.h"
+#include "fmgr.h"
+#include "foreign/foreign.h"
+#include "funcapi.h"
+#include "shared/dispatch.h"
+#include "shared/pool.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/syscache.h"
+#include "utils/timestamp.h"
+
+PCFG_SQL_FUNCTION(pcfg_sql_pools);
+PCFG_SQL_FUNCTION(pcfg_sql_connections);
+PCFG_SQL_FUNCTION(pcfg_sql_workers);
+
+typedef enum Sight
+{
+	SIGHT_NOTHING,
+	SIGHT_USER,					/* all but other sessions' process ids */
+	SIGHT_ALL
+} Sight;
+
+/* What the current user may see of a pool. */
+static Sight
+sight_of(const PcfgPoolKey *key)
+{
+	Oid			role = GetUserId();
+
+	if (key->database != MyDatabaseId ||
+		!SearchSysCacheExists1(FOREIGNSERVEROID, ObjectIdGetDatum(key->server)))
+		return SIGHT_NOTHING;
+	if (has_privs_of_role(role, ROLE_PG_MONITOR) ||
+		pcfg_owns_foreign_server(key->server, role))
+		return SIGHT_ALL;
+	if (pcfg_server_aclcheck(key->server, role) == ACLCHECK_OK)
+		return SIGHT_USER;
+	return SIGHT_NOTHING;
+}
+
+/* A moment of the monotonic clock as a timestamp. */
+static TimestampTz
+wall_time(PcfgTime moment)
+{
+	return GetCurrentTimestamp() - (pcfg_now() - moment);
+}
+
+static Datum
+microseconds_interval(PcfgTime us)
+{
+	Interval   *interval = palloc0(sizeof(Interval));
+
+	interval->time = Max(us, 0);
+	return IntervalPGetDatum(interval);
+}
+
+static Datum
+mapping_name(Oid user)
+{
+	char	   *name = OidIsValid(user) ? GetUserNameFromId(user, true) : "public";
+
+	return CStringGetTextDatum(name != NULL ? name : "-");
+}
+
+static const char *
+pool_state(const PcfgPoolSnapshot *s)
+{
+	if (s->retired)
+		return "retired";
+	if (s->paused)
+		return "paused";
+	if (s->nopen == s->nconnecting && s->cause.failures > 0)
+		return "down";
+	if (s->nwait > 0 && s->nopen - s->nconnecting >= pcfg_policy_limit(&s->policy))
+		return "exhausted";
+	return "ok";
+}
+
+/*
+ * pools() returns setof record: one row a pool of this database.
+ */
+Datum
+pcfg_sql_pools(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	int			i;
+
+	pcfg_require_preload();
+	InitMaterializedSRF(fcinfo, 0);
+	for (i = 0; i < pcfg_shared->npools; i++)
+	{
+		Datum		values[11];
+		bool		nulls[11] = {0};
+		PcfgPoolSnapshot s;
+		int64		overflow;
+		int			n = 0;
+
+		CHECK_FOR_INTERRUPTS();
+		pcfg_pool_snapshot(i, &s);
+		if (s.serial == 0 || sight_of(&s.key) == SIGHT_NOTHING)
+			continue;
+		overflow = s.policy.value[PCFG_MAX_OVERFLOW];
+		values[n++] = CStringGetTextDatum(s.target);
+		values[n++] = mapping_name(s.mapping_user);
+		values[n++] = Int32GetDatum((int32) s.policy.value[PCFG_POOL_SIZE]);
+		values[n++] = Int32GetDatum((int32) overflow);
+		values[n++] = Int32GetDatum(s.nopen - s.nconnecting);
+		values[n++] = Int32GetDatum(s.nidle);
+		values[n++] = Int32GetDatum(s.nopen - s.nconnecting - s.nidle);
+		values[n++] = Int32GetDatum(s.nconnecting);
+		values[n++] = Int32GetDatum(s.nwait);
+		nulls[n] = s.oldest_wait == 0;
+		values[n] = nulls[n] ? (Datum) 0 :
+			microseconds_interval(pcfg_now() - s.oldest_wait);
+		n++;
+		values[n++] = CStringGetTextDatum(pool_state(&s));
+		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+	}
+	return (Datum) 0;
+}
+
+/* The process that holds a slot, by the owner field of its word; 0 = none. */
+static int
+owner_pid(uint64 word)
+{
+	uint32		owner = pcfg_word_owner(word);
+
+	if (pcfg_word_state(word) != PCFG_SLOT_LEASED || owner == 0 ||
+		owner > pcfg_shared->nwaiters)
+		return 0;
+	return ProcGlobal->allProcs[owner - 1].pid;
+}
+
+/* One row of the view; false when the slot has none to show. */
+static bool
+connection_row(int index, Datum *values, bool *nulls)
+{
+	PcfgSlot   *slot = &pcfg_slots[index];
+	uint64		word = pg_atomic_read_u64(&slot->word);
+	PcfgSlotState state = pcfg_word_state(word);
+	bool		live = state == PCFG_SLOT_IDLE || state == PCFG_SLOT_LEASED;
+	int			pool = slot->pool;
+	int			pid = owner_pid(word);
+	PcfgPoolSnapshot s;
+	Sight		sight;
+	int			n = 0;
+
+	if (state == PCFG_SLOT_EMPTY || pool == PCFG_NONE)
+		return false;
+	pcfg_pool_snapshot(pool, &s);
+	if (s.serial == 0 || (sight = sight_of(&s.key)) == SIGHT_NOTHING)
+		return false;
+
+	values[n++] = Int32GetDatum(index);
+	values[n++] = CStringGetTextDatum(s.target);
+	values[n++] = mapping_name(s.mapping_user);
+	values[n++] = CStringGetTextDatum(pcfg_slot_state_name(state));
+	nulls[n] = !live;
+	values[n++] = CStringGetTextDatum(slot->relay ? "relay" : "direct");
+	nulls[n] = !live;
+	values[n++] = BoolGetDatum(slot->relay);
+	nulls[n] = !live || slot->remote_pid == 0;
+	values[n++] = Int32GetDatum(slot->remote_pid);
+	nulls[n] = pid == 0 || (sight != SIGHT_ALL && pid != MyProcPid);
+	values[n++] = Int32GetDatum(pid);
+	nulls[n] = state != PCFG_SLOT_LEASED;
+	values[n++] = CStringGetTextDatum("statement");
+	nulls[n] = state != PCFG_SLOT_LEASED;
+	values[n++] = TimestampTzGetDatum(wall_time(slot->leased_at));
+	nulls[n] = !live;
+	values[n++] = microseconds_interval(pcfg_now() - slot->connected_at);
+	nulls[n] = state != PCFG_SLOT_IDLE;
+	values[n++] = microseconds_interval(pcfg_now() - slot->returned_at);
+	nulls[n] = !live;
+	values[n++] = Int64GetDatum((int64) slot->uses);
+	nulls[n] = !live;
+	values[n++] = Int64GetDatum((int64) slot->bytes_received);
+	nulls[n] = !live;
+	values[n++] = Int64GetDatum((int64) slot->bytes_sent);
+	return true;
+}
+
+/*
+ * connections() returns setof record: one row a slot in use by a pool of
+ * this database.
+ */
+Datum
+pcfg_sql_connections(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	int			i;
+
+	pcfg_require_preload();
+	InitMaterializedSRF(fcinfo, 0);
+	for (i = 0; i < pcfg_shared->nslots; i++)
+	{
+		Datum		values[15];
+		bool		nulls[15] = {0};
+
+		CHECK_FOR_INTERRUPTS();
+		if (connection_row(i, values, nulls))
+			tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+	}
+	return (Datum) 0;
+}
+
+/* Slots of the server that are in use. */
+static int
+count_slots(void)
+{
+	int			used = 0;
+	int			i;
+
+	for (i = 0; i < pcfg_shared->nslots; i++)
+	{
+		if (pcfg_word_state(pg_atomic_read_u64(&pcfg_slots[i].word)) != PCFG_SLOT_EMPTY)
+			used++;
+	}
+	return used;
+}
+
+/*
+ * workers() returns setof record: one row while the worker runs, for
+ * pg_monitor.
+ */
+Datum
+pcfg_sql_workers(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	uint32		pid;
+
+	pcfg_require_preload();
+	InitMaterializedSRF(fcinfo, 0);
+	pid = pg_atomic_read_u32(&pcfg_shared->worker_pid);
+	if (pid != 0 && has_privs_of_role(GetUserId(), ROLE_PG_MONITOR))
+	{
+		Datum		values[9];
+		bool		nulls[9] = {0};
+		char		last_error[PCFG_CAUSE_LEN];
+		int			n = 0;
+
+		strlcpy(last_error, pcfg_shared->worker_error, sizeof(last_error));
+		values[n++] = Int32GetDatum((int32) pid);
+		values[n++] = TimestampTzGetDatum(wall_time((PcfgTime) pg_atomic_read_u64(&pcfg_shared->worker_started)));
+		values[n++] = TimestampTzGetDatum(wall_time((PcfgTime) pg_atomic_read_u64(&pcfg_shared->worker_beat)));
+		values[n++] = Int32GetDatum((int32) pg_atomic_read_u32(&pcfg_shared->worker_life));
+		values[n++] = Int32GetDatum(count_slots());
+		values[n++] = Int32GetDatum(pcfg_shared->nslots);
+		values[n++] = Int32GetDatum((int32) pg_atomic_read_u32(&pcfg_shared->worker_fds));
+		values[n++] = Int32GetDatum((int32) pg_atomic_read_u32(&pcfg_shared->worker_fd_limit));
+		nulls[n] = last_error[0] == '\0';
+		values[n++] = CStringGetTextDatum(last_error);
+		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+	}
+	return (Datum) 0;
+}

@@ -1,0 +1,80 @@
+/* src/pool_config--1.0.sql */
+
+-- complain if script is sourced in psql, rather than via CREATE EXTENSION
+\echo Use "CREATE EXTENSION pool_config" to load this file. \quit
+
+GRANT USAGE ON SCHEMA pool_config TO PUBLIC;
+
+--
+-- Targets
+--
+
+--
+-- Running remote SQL
+--
+
+CREATE FUNCTION pool_config.query(target text, sql text)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'pcfg_sql_query'
+LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED COST 1000 ROWS 1000;
+COMMENT ON FUNCTION pool_config.query(text, text) IS
+'Runs one statement on a target and returns its rows, columns by position: SELECT * FROM pool_config.query(''crm'', ''select id, name from customers'') AS t(id int, name text). The declared types need not be those of the remote: a value is converted by way of its text. Each call stands alone and is its own remote transaction: it is not undone when the local transaction rolls back, and what it SETs or PREPAREs does not outlive it. Remote errors arrive with their SQLSTATE and all fields; 08006 means that the connection was lost and the outcome is not known. Needs USAGE on the target. NULL for either argument gives no rows.';
+
+CREATE FUNCTION pool_config.query_as(row_type anyelement, target text, sql text)
+RETURNS SETOF anyelement
+AS 'MODULE_PATHNAME', 'pcfg_sql_query_as'
+LANGUAGE C CALLED ON NULL INPUT VOLATILE PARALLEL RESTRICTED COST 1000 ROWS 1000;
+COMMENT ON FUNCTION pool_config.query_as(anyelement, text, text) IS
+'As query(), with columns matched by name to those of a row type, so that no column list is needed: SELECT * FROM pool_config.query_as(NULL::customers, ''crm'', ''select * from customers''). The remote result must have each column of the row type exactly once and no other, in any order. Only the type of row_type counts, not its value.';
+
+CREATE FUNCTION pool_config.exec(target text, sql text)
+RETURNS text
+AS 'MODULE_PATHNAME', 'pcfg_sql_exec'
+LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED COST 1000;
+COMMENT ON FUNCTION pool_config.exec(text, text) IS
+'Runs one statement on a target and returns its command tag, such as UPDATE 3; rows, if any, are discarded. Otherwise as query().';
+
+--
+-- Seeing
+--
+
+CREATE FUNCTION pool_config.pools(
+    OUT target text, OUT mapping text, OUT size int, OUT overflow int,
+    OUT open int, OUT idle int, OUT in_use int, OUT connecting int,
+    OUT waiting int, OUT oldest_wait interval, OUT state text)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'pcfg_sql_pools'
+LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED;
+
+CREATE VIEW pool_config.pools AS SELECT * FROM pool_config.pools();
+GRANT SELECT ON pool_config.pools TO PUBLIC;
+COMMENT ON VIEW pool_config.pools IS
+'One row a pool of this database that you may see: the connections of one target through one user mapping. open = idle + in_use; connecting ones are not open yet; waiting sessions queue, the first since oldest_wait. state: ok, exhausted (sessions wait and the limit is reached), down (nothing is connected and the last connect failed), paused, retired (its target was altered or dropped; it empties itself). Shown to the owner of the target, to who may use it, and to pg_monitor.';
+
+CREATE FUNCTION pool_config.connections(
+    OUT id int, OUT target text, OUT mapping text, OUT state text,
+    OUT transport text, OUT tls boolean, OUT remote_pid int,
+    OUT leased_by int, OUT held_by text, OUT leased_since timestamptz,
+    OUT age interval, OUT idle_for interval, OUT uses bigint,
+    OUT bytes_in bigint, OUT bytes_out bigint)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'pcfg_sql_connections'
+LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED;
+
+CREATE VIEW pool_config.connections AS SELECT * FROM pool_config.connections();
+GRANT SELECT ON pool_config.connections TO PUBLIC;
+COMMENT ON VIEW pool_config.connections IS
+'One row a connection of the pools that you may see. remote_pid is its backend at the remote; leased_by the local process that uses it now and held_by what for; uses counts leases; bytes_in came from the remote. Process ids of other sessions are for the owner of the target and for pg_monitor.';
+
+CREATE FUNCTION pool_config.workers(
+    OUT pid int, OUT started timestamptz, OUT heartbeat timestamptz,
+    OUT life int, OUT slots int, OUT slots_limit int,
+    OUT descriptors int, OUT descriptors_limit int, OUT last_error text)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'pcfg_sql_workers'
+LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED;
+
+CREATE VIEW pool_config.workers AS SELECT * FROM pool_config.workers();
+GRANT SELECT ON pool_config.workers TO PUBLIC;
+COMMENT ON VIEW pool_config.workers IS
+'The background worker that opens and keeps the connections, for pg_monitor: process id, start, the last turn of its loop (heartbeat), how often it was started (life), connections of all pools against pool_config.max_connections, its open descriptors against the limit of the process, and the last failure it met.';

@@ -1,0 +1,91 @@
+/*-------------------------------------------------------------------------
+ *
+ * shared/dispatch.h
+ *	  Moves of slots, the queue of waiters, and who gets what next.
+ *
+ * Floor 3; worker and backends; no waiting, no ereport, no network.
+ *
+ * The inner part of pool.c, queue.c and slots.c: the only code that changes the
+ * state of a slot or links a waiter.  "Lock held" means the pool's, exclusively.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PCFG_DISPATCH_H
+#define PCFG_DISPATCH_H
+
+#include "shared/compat.h"
+#include "shared/shmem.h"
+
+/* Whom to wake once the lock is free again; starts as {0}. */
+#define PCFG_MAX_WAKES	32
+
+typedef struct PcfgWakes
+{
+	int			n;
+	int			procno[PCFG_MAX_WAKES];
+	bool		worker;
+	bool		more;			/* full: dispatch once more */
+} PcfgWakes;
+
+/* The owner field of a state word for this process. */
+static inline uint32
+pcfg_my_owner(void)
+{
+	return (uint32) PCFG_MY_PROCNO + 1;
+}
+
+static inline int
+pcfg_pool_index(const PcfgPool *pool)
+{
+	return (int) (pool - pcfg_pools);
+}
+
+/* pool_size + max_overflow, or the server-wide limit. */
+extern int	pcfg_policy_limit(const PcfgPolicy *policy);
+
+/*
+ * Changes the state of a slot; lock held.  *word is what the caller has read
+ * and becomes what stands there now.  The condemn bit may have come meanwhile:
+ * it makes a move to IDLE or LEASED fail.  False: nothing was changed.
+ */
+extern bool pcfg_slot_move(PcfgSlot *slot, uint64 *word, PcfgSlotState to,
+						   uint32 owner, uint64 use, PcfgMover mover);
+
+/* Leases one idle slot; a condemned one is condemned instead (false). */
+extern bool pcfg_slot_lease(PcfgPool *pool, int index, uint32 owner,
+							uint64 *word, PcfgWakes *wakes);
+
+/* Leases some idle slot in the order of the policy; PCFG_NONE = none. */
+extern int	pcfg_slot_lease_any(PcfgPool *pool, uint32 owner, uint64 *word,
+								PcfgWakes *wakes);
+
+/* Puts a slot that became IDLE at the recent end of the idle list. */
+extern void pcfg_idle_push(PcfgPool *pool, int index);
+
+/* One idle connection, or all, go to the worker to be closed. */
+extern void pcfg_idle_condemn(PcfgPool *pool, int index, PcfgWakes *wakes);
+extern void pcfg_idle_condemn_all(PcfgPool *pool, PcfgWakes *wakes);
+
+/* Queues a process in the order of tickets; takes it out with that state. */
+extern void pcfg_queue_link(PcfgPool *pool, int procno);
+extern void pcfg_queue_unlink(PcfgPool *pool, int procno, PcfgWaitState state);
+
+/* The pool waits for a slot of the server, or no more. */
+extern void pcfg_starving_set(PcfgPool *pool, bool starving);
+
+/* Nothing lives, nobody dials, and it is not yet time to try again. */
+extern bool pcfg_pool_is_down(const PcfgPool *pool);
+
+/*
+ * Serves the queue: grants idle connections, reserves connects, or tells the
+ * waiters that their pool is retired or down.  Lock held.
+ */
+extern void pcfg_dispatch(PcfgPool *pool, PcfgWakes *wakes);
+
+/* Lets the lock go, then sets the latches; repeats while there were more. */
+extern void pcfg_unlock_and_wake(PcfgPool *pool, PcfgWakes *wakes);
+
+/* A slot of the server became free: serves the pool that starves longest. */
+extern void pcfg_dispatch_starving(void);
+
+#endif							/* PCFG_DISPATCH_H */

@@ -1,0 +1,59 @@
+/*-------------------------------------------------------------------------
+ *
+ * shared/pool.h
+ *	  The directory of pools: find, make, describe, retire.
+ *
+ * Floor 4; worker and backends; no waiting, no ereport.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PCFG_POOL_H
+#define PCFG_POOL_H
+
+#include "shared/shmem.h"
+
+/*
+ * The pool of that key, made if need be; its policy is brought up to
+ * *policy.  Returns its index and *serial, or PCFG_NONE when all pools are
+ * in use and none can be recycled.  A retired pool is never found.
+ */
+extern int	pcfg_pool_find(const PcfgPoolKey *key, const char *target,
+						   Oid mapping_user, int encoding,
+						   const PcfgPolicy *policy, uint32 *serial);
+
+/* True when index and serial still name a pool in which one may lease. */
+extern bool pcfg_pool_is_current(int pool, uint32 serial);
+
+/* Brings a current pool's policy up to *policy; cheap when it is equal. */
+extern void pcfg_pool_set_policy(int pool, uint32 serial, const PcfgPolicy *policy);
+
+/* A consistent copy of what a pool's lock guards, for errors and views. */
+typedef struct PcfgPoolSnapshot
+{
+	uint32		serial;			/* 0 = no such pool */
+	PcfgPoolKey key;
+	char		target[PCFG_NAME_LEN];
+	Oid			mapping_user;
+	PcfgPolicy	policy;
+	bool		retired;
+	bool		paused;
+	int			nopen;
+	int			nconnecting;
+	int			nidle;
+	int			nwait;
+	PcfgTime	oldest_wait;	/* since when the head waits; 0 = nobody */
+	PcfgCause	cause;
+	uint64		connects;
+	uint64		connect_failures;
+	uint64		rescued;
+} PcfgPoolSnapshot;
+
+extern void pcfg_pool_snapshot(int pool, PcfgPoolSnapshot *snapshot);
+
+/* Frees a retired pool that has neither slots nor waiters. */
+extern void pcfg_pool_try_free(int pool);
+
+/* Retires the pools of a server, mapping or database (InvalidOid = any). */
+extern void pcfg_pool_retire(Oid database, Oid server, Oid mapping);
+
+#endif							/* PCFG_POOL_H */

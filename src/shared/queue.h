@@ -1,0 +1,91 @@
+/*-------------------------------------------------------------------------
+ *
+ * shared/queue.h
+ *	  Lease, wait, give back: the callers' part.
+ *
+ * Floor 4; worker and backends; no waiting, no ereport, no network.
+ *
+ * Queueing is strictly first come, first served per pool with direct
+ * hand-over.  Every event that can make a lease possible dispatches: it
+ * grants idle connections to the head of the queue and reserves connects for
+ * the worker.  A connect belongs to the pool, never to the waiter that caused
+ * it.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PCFG_QUEUE_H
+#define PCFG_QUEUE_H
+
+#include "shared/shmem.h"
+
+/* A place that may be used: the slot and the word that says so. */
+typedef struct PcfgGrant
+{
+	int			slot;
+	uint64		word;			/* LEASED, me, use */
+	bool		same;			/* nobody used it since I did */
+} PcfgGrant;
+
+/* What a session remembers of the slot it used last in a pool. */
+typedef struct PcfgLastUse
+{
+	int			slot;			/* PCFG_NONE = none */
+	uint64		word;			/* IDLE, 0, use: as left at the give-back */
+} PcfgLastUse;
+
+typedef enum PcfgLeaseResult
+{
+	PCFG_LEASE_GRANTED,			/* *grant is mine */
+	PCFG_LEASE_QUEUED,			/* wait: see pcfg_wait_state */
+	PCFG_LEASE_FULL,			/* nothing free and the caller will not wait */
+	PCFG_LEASE_DOWN,			/* nothing is alive and the last connect failed
+								 * just now: *cause says why */
+	PCFG_LEASE_GONE				/* the pool is retired, or was reused: look it
+								 * up again */
+} PcfgLeaseResult;
+
+/*
+ * Leases a connection, or joins the queue.  With wait false a connect is
+ * still reserved when there is room, and the caller queues for it; FULL means
+ * that there was no room.
+ */
+extern PcfgLeaseResult pcfg_pool_lease(int pool, uint32 serial,
+									   const PcfgLastUse *last, bool wait,
+									   PcfgGrant *grant, PcfgCause *cause);
+
+/*
+ * The connection I was granted is dead: it is condemned, and I queue again in
+ * the place I had, all in one go, so that nobody slips past.  Wait as after
+ * QUEUED.
+ */
+extern void pcfg_pool_requeue(const PcfgGrant *grant);
+
+/*
+ * How my waiting stands.  GRANTED and FAILED end it: *grant or *cause is
+ * set, and the state is NONE again.  A cause without SQLSTATE means that the
+ * pool was retired: look it up again.
+ */
+extern PcfgWaitState pcfg_wait_check(PcfgGrant *grant, PcfgCause *cause);
+
+/*
+ * The caller has waited a while: dispatch in case a wake-up was lost.
+ * Counts in "rescued" when that granted something.
+ */
+extern void pcfg_wait_nudge(void);
+
+/*
+ * Ends my waiting, whatever its state; a grant that came meanwhile is passed
+ * on to the next.  Safe to call when I do not wait, from an error path, and
+ * at exit.
+ */
+extern void pcfg_wait_abandon(void);
+
+/*
+ * Ends my lease.  clean: the session is provably idle and readable by the
+ * next holder; else the connection is destroyed.  Returns the word left
+ * (IDLE, to be remembered) or 0 when the slot is condemned.  "surplus" ones
+ * (over pool_size, nobody waiting) are condemned too.
+ */
+extern uint64 pcfg_pool_give_back(const PcfgGrant *grant, bool clean);
+
+#endif							/* PCFG_QUEUE_H */

@@ -1,0 +1,199 @@
+/*-------------------------------------------------------------------------
+ *
+ * shared/shmem.h
+ *	  What stands in shared memory, and the contract for touching it.
+ *
+ * Floor 2; worker and backends.
+ *
+ * Lock order: directory_lock, then one pool's lock; never two pools' locks
+ * at once.  Under either: no palloc, no catalog access, no ereport, no
+ * system call.  The worker takes them too; it is never stopped while it
+ * holds one except by the operating system.
+ *
+ * A slot's state word is the only field that two processes may race for.
+ * All moves are made under the lock of the slot's pool, but for one: the
+ * worker sets the condemn bit without it (fetch_or), so everybody who moves
+ * a slot does so by compare-and-swap on the word he has read.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PCFG_SHMEM_H
+#define PCFG_SHMEM_H
+
+#include "port/atomics.h"
+#include "storage/latch.h"
+#include "storage/lwlock.h"
+
+#include "shared/clock.h"
+#include "shared/setting_table.h"
+#include "shared/slot_state.h"
+
+#define PCFG_FINGERPRINT_LEN	32
+#define PCFG_TOKEN_LEN			16
+#define PCFG_CAUSE_LEN			512
+#define PCFG_NAME_LEN			64	/* NAMEDATALEN */
+#define PCFG_NONE				(-1)	/* no pool, slot, or waiter */
+
+/* What makes two calls share connections: all of it. */
+typedef struct PcfgPoolKey
+{
+	Oid			database;		/* local */
+	Oid			server;			/* pg_foreign_server */
+	Oid			mapping;		/* pg_user_mapping */
+	/* HMAC over the effective connection options, secrets included */
+	unsigned char fingerprint[PCFG_FINGERPRINT_LEN];
+} PcfgPoolKey;
+
+/* Why the last connect of a pool failed; part of PcfgPool, under its lock. */
+typedef struct PcfgCause
+{
+	char		sqlstate[6];	/* "" = none known */
+	char		message[PCFG_CAUSE_LEN];	/* no secret in it */
+	int			failures;		/* connects failed in a row */
+	PcfgTime	retry_at;		/* no connect is reserved before */
+} PcfgCause;
+
+typedef struct PcfgPool
+{
+	/* changed under directory_lock and "lock"; readable under either */
+	pg_atomic_uint32 serial;	/* 0 = free; another number at each reuse */
+	PcfgPoolKey key;
+	char		target[PCFG_NAME_LEN];	/* name of the server when it was made */
+	Oid			mapping_user;	/* InvalidOid = PUBLIC */
+	int			encoding;		/* of the local database: client_encoding */
+
+	LWLock		lock;
+
+	/* under lock */
+	PcfgPolicy	policy;
+	bool		retired;		/* its target was altered or dropped: no new
+								 * lease, idle connections are closed */
+	bool		paused;
+	int			nopen;			/* slots that are not EMPTY, CONNECTING ones too */
+	int			nconnecting;
+	int			nidle;
+	int			idle_head;		/* most recently returned; PCFG_NONE = empty */
+	int			idle_tail;
+	int			wait_head;		/* process numbers; FIFO, by ticket */
+	int			wait_tail;
+	uint64		last_ticket;	/* turns given out */
+	PcfgCause	cause;
+	PcfgTime	last_used;		/* last lease or return */
+	uint64		connects;		/* connections made since the pool was made */
+	uint64		connect_failures;
+	uint64		rescued;		/* waits ended by the safety net: a bug if > 0 */
+	PcfgTime	starving_since; /* waits for a slot of the server since; 0 = no */
+
+	/* atomic */
+	pg_atomic_uint32 nwait;		/* waiters; changed under lock only */
+	pg_atomic_uint32 credentials_life;	/* worker life that holds this pool's
+										 * credentials; 0 = none */
+} PcfgPool;
+
+typedef struct PcfgSlot
+{
+	pg_atomic_uint64 word;		/* see slot_state.h */
+
+	/* under the pool's lock */
+	int			pool;			/* PCFG_NONE while EMPTY, and for a moment
+								 * after it became CONNECTING */
+	int			prev_idle;		/* in the pool's idle list; PCFG_NONE = end */
+	int			next_idle;
+	bool		in_idle_list;
+	bool		in_doubt;		/* condemned after use: half a message may have
+								 * been written, so nothing more is */
+
+	/*
+	 * Written by the worker before the slot becomes IDLE for the first time,
+	 * constant while the connection lives.
+	 */
+	uint32		generation;		/* another number for each connection */
+	int			remote_pid;
+	int			server_version; /* as PQserverVersion */
+	bool		password_used;	/* the remote demanded the password */
+	bool		relay;			/* TLS: bytes go through the worker */
+	PcfgTime	connected_at;
+	PcfgTime	recycle_at;		/* PCFG_FOREVER = never */
+
+	/* written by the holder only */
+	Oid			last_role;		/* effective local role of the last lease */
+	bool		dirty;			/* not reset since its last lease */
+	PcfgTime	leased_at;
+	PcfgTime	returned_at;
+	uint64		uses;
+	uint64		bytes_sent;
+	uint64		bytes_received;
+} PcfgSlot;
+
+typedef enum PcfgWaitState
+{
+	PCFG_WAIT_NONE,
+	PCFG_WAIT_QUEUED,
+	PCFG_WAIT_GRANTED,
+	PCFG_WAIT_FAILED
+} PcfgWaitState;
+
+/* One a process, by process number. */
+typedef struct PcfgWaiter
+{
+	pg_atomic_uint32 state;		/* PcfgWaitState; set under the pool's lock */
+
+	/* under the pool's lock */
+	int			pool;
+	int			prev;
+	int			next;
+	uint32		serial;			/* of the pool */
+	int			slot;			/* valid when GRANTED */
+	PcfgTime	since;
+	uint64		ticket;			/* my turn; kept while one call tries again */
+} PcfgWaiter;
+
+typedef struct PcfgShared
+{
+	/* immutable after start-up */
+	unsigned char start_token[PCFG_TOKEN_LEN];	/* proves a hello to be of this
+												 * start of the server */
+	unsigned char hmac_key[PCFG_FINGERPRINT_LEN];
+	int			nslots;
+	int			npools;
+	int			nwaiters;
+
+	LWLock		directory_lock;
+
+	/* under directory_lock */
+	uint32		last_serial;
+
+	/* atomic */
+	pg_atomic_uint32 worker_life;	/* counts worker starts; 0 = none yet */
+	pg_atomic_uint32 worker_procno; /* 1 + process number; 0 = no worker */
+	pg_atomic_uint32 worker_pid;
+	pg_atomic_uint64 worker_started;	/* PcfgTime */
+	pg_atomic_uint64 worker_beat;	/* PcfgTime of the last turn of its loop */
+	pg_atomic_uint32 worker_fds;	/* descriptors in use, about */
+	pg_atomic_uint32 worker_fd_limit;
+	pg_atomic_uint32 nstarving; /* pools that wait for a free slot */
+
+	/* written by the worker; a torn read shows a garbled text, no more */
+	char		worker_error[PCFG_CAUSE_LEN];
+} PcfgShared;
+
+/* NULL when the library was not preloaded. */
+extern PcfgShared *pcfg_shared;
+extern PcfgPool *pcfg_pools;
+extern PcfgSlot *pcfg_slots;
+extern PcfgWaiter *pcfg_waiters;
+
+/* From _PG_init while the server preloads. */
+extern void pcfg_shmem_install_hooks(void);
+
+/* Error 55000 with the hint that fixes it unless the library was preloaded. */
+extern void pcfg_require_preload(void);
+
+/*
+ * Wakes a process by its number.  A number whose process is gone or
+ * replaced gives a harmless spurious wake-up.
+ */
+extern void pcfg_wake_process(int procno);
+extern void pcfg_wake_worker(void);
+
+#endif							/* PCFG_SHMEM_H */

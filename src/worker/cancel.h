@@ -1,0 +1,42 @@
+/*-------------------------------------------------------------------------
+ *
+ * worker/cancel.h
+ *	  Cancel requests that block nobody.
+ *
+ * Floor 5; worker.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PCFG_CANCEL_H
+#define PCFG_CANCEL_H
+
+#include <libpq-fe.h>
+#include <stdbool.h>
+
+#include "shared/clock.h"
+
+/* What is needed to cancel on one connection; from a finished login. */
+typedef struct PcfgCancelKey PcfgCancelKey;
+
+/* Called once when the request was delivered, or failed. */
+typedef void (*PcfgCancelled) (void *arg);
+
+extern bool pcfg_cancel_create(void);
+
+/* NULL without memory.  Independent of conn afterwards. */
+extern PcfgCancelKey *pcfg_cancel_key_make(PGconn *conn);
+extern void pcfg_cancel_key_free(PcfgCancelKey *key);
+
+/*
+ * Sends a cancel request; takes the key over.  "done" comes later, from the
+ * loop, unless it was taken back by pcfg_cancel_forget.
+ */
+extern void pcfg_cancel_send(PcfgCancelKey *key, PcfgCancelled done, void *arg);
+
+/* done(arg) will not be called any more. */
+extern void pcfg_cancel_forget(void *arg);
+
+/* Requests under way: their descriptors count. */
+extern int	pcfg_cancel_count(void);
+
+#endif							/* PCFG_CANCEL_H */

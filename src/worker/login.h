@@ -1,0 +1,53 @@
+/*-------------------------------------------------------------------------
+ *
+ * worker/login.h
+ *	  From keywords to an authenticated, detached, proven socket.
+ *
+ * Floor 6; worker.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PCFG_LOGIN_H
+#define PCFG_LOGIN_H
+
+#include "worker/cancel.h"
+#include "worker/credentials.h"
+
+typedef struct PcfgLogin PcfgLogin;
+
+typedef struct PcfgLoginResult
+{
+	/* on success; the receiver owns socket and key */
+	int			sock;			/* -1 = failure */
+	PcfgCancelKey *key;
+	int			remote_pid;
+	int			server_version;
+	bool		password_used;
+
+	/* on failure; no secret in it */
+	char		sqlstate[6];
+	char		message[PCFG_CAUSE_LEN];
+} PcfgLoginResult;
+
+typedef void (*PcfgLoginDone) (void *arg, PcfgLoginResult *result);
+
+/*
+ * Starts a login; takes over the reference to set.  Each host gets
+ * host_timeout for name, connect and login; all end at the deadline.
+ * encoding: what client_encoding has to be.  done(arg, …) is called once,
+ * never from here; the login is void afterwards.  NULL without memory.
+ */
+extern PcfgLogin *pcfg_login_start(PcfgCredentialSet *set, PcfgTime host_timeout,
+								   PcfgTime deadline, int encoding,
+								   PcfgLoginDone done, void *arg);
+
+/* Ends it without a call. */
+extern void pcfg_login_abandon(PcfgLogin *login);
+
+/*
+ * Serves time limits and hosts that failed; returns when to be called again.
+ * The login may be over afterwards (done was called).
+ */
+extern PcfgTime pcfg_login_tick(PcfgLogin *login, PcfgTime now);
+
+#endif							/* PCFG_LOGIN_H */
