@@ -3,7 +3,7 @@
  * backend/channel.h
  *	  A backend's side of the control channel: hello and requests.
  *
- * Floor 5; backends.
+ * Floor 6; backends.
  *
  *-------------------------------------------------------------------------
  */

@@ -4,7 +4,7 @@
  *	  The exclusive use of one connection: taken with a deadline, given back
  *	  on release, on error, and at exit.
  *
- * Floor 6; backends.
+ * Floor 7; backends.
  *
  *-------------------------------------------------------------------------
  */

@@ -3,7 +3,7 @@
  * backend/session.c
  *	  One statement on a leased connection: send, wait, deliver.
  *
- * Floor 7; backends.
+ * Floor 8; backends.
  *
  * All that a call wants of the remote goes out as one series: the reset of
  * the session if somebody else used it last, then the caller's statement,

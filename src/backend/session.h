@@ -3,7 +3,7 @@
  * backend/session.h
  *	  One statement on a leased connection: send, wait, deliver.
  *
- * Floor 7; backends.
+ * Floor 8; backends.
  *
  *-------------------------------------------------------------------------
  */

@@ -3,7 +3,7 @@
  * backend/sql_views.c
  *	  The functions behind the views pools, connections and workers.
  *
- * Floor 8; backends; reads shared memory only: no view of ours dials.
+ * Floor 9; backends; reads shared memory only: no view of ours dials.
  *
  * Who may see what: a pool and its connections are shown to the owner of the
  * target and to members of pg_monitor; who may merely use the target sees

@@ -3,7 +3,7 @@
  * shared/backoff.c
  *	  When to try again after a connect failed.
  *
- * Floor 0; any process; no server header.
+ * Floor 1; any process; no server header.
  *
  *-------------------------------------------------------------------------
  */

@@ -3,7 +3,7 @@
  * shared/control.c
  *	  The inherited pair on which backends say hello to the worker.
  *
- * Floor 2; postmaster.
+ * Floor 3; postmaster.
  *
  *-------------------------------------------------------------------------
  */

@@ -4,7 +4,7 @@
  *	  Messages between a backend and the worker, and the inherited pair they
  *	  start on.
  *
- * Floor 2; worker and backends.
+ * Floor 3; worker and backends.
  *
  * The postmaster makes one SOCK_SEQPACKET pair at preload; all children
  * inherit it.  A backend makes a pair of its own and sends one end with its
