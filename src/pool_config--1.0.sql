@@ -9,6 +9,103 @@ GRANT USAGE ON SCHEMA pool_config TO PUBLIC;
 -- Targets
 --
 
+CREATE FUNCTION pool_config.validator(options text[], catalog oid)
+RETURNS void
+AS 'MODULE_PATHNAME', 'pcfg_sql_validator'
+LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED;
+COMMENT ON FUNCTION pool_config.validator(text[], oid) IS
+'Checks the options of servers and user mappings of the wrapper pool_config; the server calls it.';
+
+CREATE FUNCTION pool_config.handler()
+RETURNS fdw_handler
+AS 'MODULE_PATHNAME', 'pcfg_sql_handler'
+LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED;
+COMMENT ON FUNCTION pool_config.handler() IS
+'Refuses foreign tables of the wrapper pool_config; the server calls it.';
+
+CREATE FOREIGN DATA WRAPPER pool_config
+    HANDLER pool_config.handler VALIDATOR pool_config.validator;
+COMMENT ON FOREIGN DATA WRAPPER pool_config IS
+'Servers of this wrapper are the targets of pool_config. Who may create targets needs USAGE on it.';
+
+CREATE FUNCTION pool_config.create_target(
+    target text, url text, connect_args jsonb DEFAULT NULL,
+    pool_size int DEFAULT NULL, max_overflow int DEFAULT NULL,
+    pool_timeout float8 DEFAULT NULL, pool_recycle float8 DEFAULT NULL,
+    pool_pre_ping bool DEFAULT NULL, connect_timeout float8 DEFAULT NULL,
+    settings jsonb DEFAULT NULL, password text DEFAULT NULL,
+    role name DEFAULT 'public', replace bool DEFAULT false)
+RETURNS text
+AS 'MODULE_PATHNAME', 'pcfg_sql_create_target'
+LANGUAGE C CALLED ON NULL INPUT VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION pool_config.create_target(text, text, jsonb, int, int, float8, float8, bool, float8, jsonb, text, name, bool) IS
+'Makes a target: a foreign server of the wrapper pool_config, and a user mapping that holds user and password. url is an address in libpq''s form, postgresql://user:password@host:port/database?name=value or host=... user=...; connect_args gives more keywords of libpq as a JSON object. Times are in seconds; settings names every other setting: {"idle_timeout": "5min"}. password wins over that of the address. role: whose mapping it is; public is everybody''s who has USAGE on the server. replace: a target of that name is changed to be just this. Returns one line that says what was made, without the password. CREATE SERVER and CREATE USER MAPPING do the same.';
+
+CREATE FUNCTION pool_config.alter_target(
+    target text, url text DEFAULT NULL, connect_args jsonb DEFAULT NULL,
+    pool_size int DEFAULT NULL, max_overflow int DEFAULT NULL,
+    pool_timeout float8 DEFAULT NULL, pool_recycle float8 DEFAULT NULL,
+    pool_pre_ping bool DEFAULT NULL, connect_timeout float8 DEFAULT NULL,
+    settings jsonb DEFAULT NULL, password text DEFAULT NULL,
+    role name DEFAULT 'public')
+RETURNS text
+AS 'MODULE_PATHNAME', 'pcfg_sql_alter_target'
+LANGUAGE C CALLED ON NULL INPUT VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION pool_config.alter_target(text, text, jsonb, int, int, float8, float8, bool, float8, jsonb, text, name) IS
+'Changes a target; what is NULL stays as it is. A new address replaces the old one as a whole; settings stay. Calls under way end on the old connections; the next call sees the change.';
+
+CREATE FUNCTION pool_config.reset_target(target text, VARIADIC settings text[] DEFAULT '{}')
+RETURNS void
+AS 'MODULE_PATHNAME', 'pcfg_sql_reset_target'
+LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION pool_config.reset_target(text, text[]) IS
+'Gives settings of a target back their defaults, those of postgresql.conf: the named ones, or all.';
+
+CREATE FUNCTION pool_config.drop_target(target text, missing_ok bool DEFAULT false)
+RETURNS void
+AS 'MODULE_PATHNAME', 'pcfg_sql_drop_target'
+LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION pool_config.drop_target(text, bool) IS
+'Drops a target with its user mappings; refuses while other objects depend on it.';
+
+CREATE FUNCTION pool_config.parse_url(
+    url text, connect_args jsonb DEFAULT NULL, driver text DEFAULT NULL)
+RETURNS TABLE (keyword text, value text, source text)
+AS 'MODULE_PATHNAME', 'pcfg_sql_parse_url'
+LANGUAGE C CALLED ON NULL INPUT VOLATILE PARALLEL RESTRICTED;
+COMMENT ON FUNCTION pool_config.parse_url(text, jsonb, text) IS
+'Shows how create_target() would read an address, the password as ********; connects to nothing and stores nothing.';
+
+CREATE FUNCTION pool_config.targets(
+    OUT target text, OUT owner text, OUT usable boolean, OUT wrapper text,
+    OUT host text, OUT port text, OUT dbname text,
+    OUT pool_size text,
+    OUT max_overflow text,
+    OUT target_limit text,
+    OUT pool_timeout text,
+    OUT pool_recycle text,
+    OUT pool_pre_ping text,
+    OUT pre_ping_after text,
+    OUT pool_use_lifo text,
+    OUT pool_reset text,
+    OUT connect_timeout text,
+    OUT connect_deadline text,
+    OUT command_timeout text,
+    OUT min_idle text,
+    OUT idle_timeout text,
+    OUT idle_lease_timeout text,
+    OUT init_sql text,
+    OUT pooler text,
+    OUT sources jsonb)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'pcfg_sql_targets'
+LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED;
+
+CREATE VIEW pool_config.targets AS SELECT * FROM pool_config.targets();
+GRANT SELECT ON pool_config.targets TO PUBLIC;
+COMMENT ON VIEW pool_config.targets IS
+'One row a target: servers of pool_config, and those of postgres_fdw and dblink_fdw, which have the defaults. usable: you have USAGE and a user mapping. Each setting is in effect with that value, and sources says where it comes from: option, session, postgresql.conf or default. Address and options are shown to the owner and to who has USAGE; secrets to nobody.';
+
 --
 -- Running remote SQL
 --

@@ -259,11 +259,8 @@ entry_read_settings(CacheEntry *entry, List *options, bool foreign_wrapper)
 	}
 }
 
-/*
- * Is a server of this wrapper a target?  *foreign: the wrapper is not ours.
- */
-static bool
-wrapper_makes_targets(Oid wrapper, bool *foreign)
+bool
+pcfg_target_is_wrapper(Oid wrapper, bool *foreign)
 {
 	ForeignDataWrapper *fdw = GetForeignDataWrapperExtended(wrapper, FDW_MISSING_OK);
 
@@ -343,7 +340,7 @@ entry_fill(CacheEntry *entry, MemoryContext scratch)
 		report_unknown_server();
 	strlcpy(target->name, server->servername, sizeof(target->name));
 	target->owner = server->owner;
-	if (!wrapper_makes_targets(server->fdwid, &source.foreign_wrapper))
+	if (!pcfg_target_is_wrapper(server->fdwid, &source.foreign_wrapper))
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 errmsg("server \"%s\" is not a target", target->name),
@@ -426,9 +423,8 @@ looks_like_address(const char *text)
 	return strlen(text) >= NAMEDATALEN || strpbrk(text, ":/=@") != NULL;
 }
 
-/* The target nearest to a mistyped name among those the role may use. */
-static const char *
-nearest_target(const char *name)
+const char *
+pcfg_target_nearest(const char *name)
 {
 	const char **names = palloc(HINT_NAMES_MAX * sizeof(char *));
 	int			n = 0;
@@ -442,7 +438,7 @@ nearest_target(const char *name)
 		bool		foreign;
 
 		if (pcfg_server_aclcheck(row->oid, GetUserId()) == ACLCHECK_OK &&
-			wrapper_makes_targets(row->srvfdw, &foreign))
+			pcfg_target_is_wrapper(row->srvfdw, &foreign))
 			names[n++] = pstrdup(NameStr(row->srvname));
 	}
 	systable_endscan(scan);
@@ -462,7 +458,7 @@ report_unknown(const char *name)
 				 errdetail("It looks like an address, and is not repeated here because it may hold a password."),
 				 errhint("Make a target of the address with pool_config.create_target(), then use the target's name.")));
 
-	nearest = nearest_target(name);
+	nearest = pcfg_target_nearest(name);
 	ereport(ERROR,
 			(errcode(ERRCODE_UNDEFINED_OBJECT),
 			 errmsg("target \"%s\" does not exist", name),

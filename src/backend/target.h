@@ -55,6 +55,12 @@ typedef struct PcfgTarget
  */
 extern PcfgTarget *pcfg_target_open(const char *name);
 
+/* The target nearest to a mistyped name among those the role may use, or NULL. */
+extern const char *pcfg_target_nearest(const char *name);
+
+/* Are servers of this wrapper targets?  *foreign: the wrapper is not ours. */
+extern bool pcfg_target_is_wrapper(Oid wrapper, bool *foreign);
+
 /* Keeps *target alive across invalidation, and lets go. */
 extern void pcfg_target_pin(PcfgTarget *target);
 extern void pcfg_target_unpin(PcfgTarget *target);

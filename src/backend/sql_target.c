@@ -1,0 +1,789 @@
+/*-------------------------------------------------------------------------
+ *
+ * backend/sql_target.c
+ *	  Targets in SQL: create, alter, reset, drop, and what an address says.
+ *
+ * Floor 9; backends; works without preload.
+ *
+ * A target is a foreign server and its user mappings; these functions only
+ * put together the same commands.  They call the server's own routines for
+ * them, so that rights, dependencies and validation are the DDL's, while no
+ * statement text with a password exists that could be logged.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "shared/compat.h"
+
+#include <math.h>
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/reloptions.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "backend/ddl_watch.h"
+#include "backend/target.h"
+#include "backend/target_options.h"
+#include "catalog/pg_user_mapping.h"
+#include "commands/defrem.h"
+#include "foreign/foreign.h"
+#include "funcapi.h"
+#include "mb/pg_wchar.h"
+#include "nodes/makefuncs.h"
+#include "shared/setting_table.h"
+#include "url/address.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/jsonb.h"
+#include "utils/rel.h"
+#include "utils/syscache.h"
+
+PCFG_SQL_FUNCTION(pcfg_sql_create_target);
+PCFG_SQL_FUNCTION(pcfg_sql_alter_target);
+PCFG_SQL_FUNCTION(pcfg_sql_reset_target);
+PCFG_SQL_FUNCTION(pcfg_sql_drop_target);
+PCFG_SQL_FUNCTION(pcfg_sql_parse_url);
+
+/* The arguments of create_target and alter_target, in their order. */
+enum
+{
+	ARG_TARGET, ARG_URL, ARG_CONNECT_ARGS, ARG_POOL_SIZE, ARG_MAX_OVERFLOW,
+	ARG_POOL_TIMEOUT, ARG_POOL_RECYCLE, ARG_POOL_PRE_PING, ARG_CONNECT_TIMEOUT,
+	ARG_SETTINGS, ARG_PASSWORD, ARG_ROLE, ARG_REPLACE
+};
+
+/* What a call wants to be set. */
+typedef struct Wanted
+{
+	List	   *server;			/* of DefElem with string values */
+	List	   *mapping;
+} Wanted;
+
+/* ----------------------------------------------------------------
+ * collecting options
+ * ----------------------------------------------------------------
+ */
+
+static DefElem *
+find_option(List *options, const char *name)
+{
+	ListCell   *lc;
+
+	foreach(lc, options)
+	{
+		DefElem    *option = lfirst(lc);
+
+		if (strcmp(option->defname, name) == 0)
+			return option;
+	}
+	return NULL;
+}
+
+/* Adds or replaces an option. */
+static void
+put_option(List **options, const char *name, const char *value)
+{
+	DefElem    *option = find_option(*options, name);
+
+	if (option == NULL)
+		*options = lappend(*options, makeDefElem(pstrdup(name),
+												 (Node *) makeString(pstrdup(value)), -1));
+	else
+		option->arg = (Node *) makeString(pstrdup(value));
+}
+
+/* One keyword of an address, to where it belongs. */
+static void
+put_keyword(Wanted *wanted, const char *name, const char *value)
+{
+	if (pcfg_option_classify(name, false) == PCFG_OPT_MAPPING)
+		put_option(&wanted->mapping, name, value);
+	else
+		put_option(&wanted->server, name, value);
+}
+
+static void
+put_setting(Wanted *wanted, PcfgSettingId id, int64 value)
+{
+	const PcfgSetting *s = &pcfg_settings[id];
+	char		text[64];
+
+	if (!pcfg_setting_in_range(s, value))
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
+				 errmsg("invalid value for setting \"%s\"", s->name),
+				 s->special != NULL ? errhint("%s", s->special) : 0));
+	pcfg_setting_format(s, value, text, sizeof(text));
+	put_option(&wanted->server, s->name, text);
+}
+
+/* A setting by name, as a user wrote it; canonical text is stored. */
+static void
+put_setting_text(Wanted *wanted, const char *name, const char *text)
+{
+	const PcfgSetting *s = pcfg_setting_find(name);
+	char		canonical[64];
+	char		errbuf[256];
+	const char *why;
+	const char *hint;
+	int64		value;
+
+	if (s == NULL)
+	{
+		const char *names[PCFG_SETTING_COUNT];
+		const char *nearest;
+		int			i;
+
+		for (i = 0; i < PCFG_SETTING_COUNT; i++)
+			names[i] = pcfg_settings[i].name;
+		nearest = pcfg_nearest_name(name, names, PCFG_SETTING_COUNT);
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
+				 errmsg("setting \"%s\" does not exist", name),
+				 nearest != NULL ? errhint("Perhaps you meant the setting \"%s\".", nearest) :
+				 errhint("The columns of pool_config.targets name all settings.")));
+	}
+	if (s->kind == PCFG_KIND_TEXT)
+	{
+		put_option(&wanted->server, name, text);
+		return;
+	}
+	if (!pcfg_setting_parse(s, text, &value, errbuf, sizeof(errbuf), &why, &hint))
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
+				 errmsg("invalid value for setting \"%s\": %s", s->name, why),
+				 hint != NULL ? errhint("%s", hint) : 0));
+	pcfg_setting_format(s, value, canonical, sizeof(canonical));
+	put_option(&wanted->server, s->name, canonical);
+}
+
+/* Everything that is wrong with an address, in one error. */
+static void
+report_problems(const PcfgAddress *address)
+{
+	StringInfoData message;
+	const char *hint = NULL;
+	int			i;
+
+	if (address->out_of_memory)
+		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
+	initStringInfo(&message);
+	for (i = 0; i < address->nproblems; i++)
+	{
+		const PcfgProblem *p = &address->problems[i];
+
+		appendStringInfo(&message, "%s%s", i > 0 ? "; " : "", p->message);
+		if (hint == NULL)
+			hint = p->hint;
+	}
+	ereport(ERROR,
+			(errcode(MAKE_SQLSTATE(address->problems[0].sqlstate[0],
+								   address->problems[0].sqlstate[1],
+								   address->problems[0].sqlstate[2],
+								   address->problems[0].sqlstate[3],
+								   address->problems[0].sqlstate[4])),
+			 errhidestmt(true), errhidecontext(true),
+			 errmsg_internal("%s", message.data),
+			 hint != NULL ? errhint("%s", hint) : 0));
+}
+
+/*
+ * Parses an address and hands its keywords out one by one.
+ */
+static void
+read_address(const char *url, void (*take) (void *arg, const char *name, const char *value),
+			 void *arg)
+{
+	PcfgAddress address;
+	char	   *utf8 = pg_server_to_any(url, strlen(url), PG_UTF8);
+	int			i;
+
+	pcfg_address_parse(&address, utf8);
+	PG_TRY();
+	{
+		if (address.nproblems > 0 || address.out_of_memory)
+			report_problems(&address);
+		for (i = 0; i < address.nnotices; i++)
+			ereport(NOTICE, (errmsg_internal("%s", address.notices[i].message)));
+		for (i = 0; i < address.nkeywords; i++)
+			take(arg, address.keywords[i].name,
+				 pg_any_to_server(address.keywords[i].value,
+								  strlen(address.keywords[i].value), PG_UTF8));
+	}
+	PG_FINALLY();
+	{
+		pcfg_address_free(&address);
+	}
+	PG_END_TRY();
+}
+
+/* connect_timeout of an address is our setting: libpq's own does nothing. */
+static void
+take_keyword(void *arg, const char *name, const char *value)
+{
+	Wanted	   *wanted = arg;
+
+	if (strcmp(name, "connect_timeout") == 0)
+		put_setting_text(wanted, name, value);
+	else
+		put_keyword(wanted, name, value);
+}
+
+/* Calls back for each pair of a JSON object; values as text. */
+static void
+read_object(Jsonb *object, const char *argument,
+			void (*take) (void *arg, const char *name, const char *value), void *arg)
+{
+	JsonbIterator *it;
+	JsonbValue	v;
+	JsonbIteratorToken token;
+	char	   *name = NULL;
+
+	if (!JB_ROOT_IS_OBJECT(object))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s is not a JSON object", argument),
+				 errhint("Write it as {\"name\": value}.")));
+	it = JsonbIteratorInit(&object->root);
+	while ((token = JsonbIteratorNext(&it, &v, true)) != WJB_DONE)
+	{
+		if (token == WJB_KEY)
+			name = pnstrdup(v.val.string.val, v.val.string.len);
+		else if (token == WJB_VALUE)
+		{
+			switch (v.type)
+			{
+				case jbvNull:
+					break;		/* as if it were not there */
+				case jbvString:
+					take(arg, name, pnstrdup(v.val.string.val, v.val.string.len));
+					break;
+				case jbvNumeric:
+					take(arg, name, DatumGetCString(DirectFunctionCall1(numeric_out,
+																		NumericGetDatum(v.val.numeric))));
+					break;
+				case jbvBool:
+					take(arg, name, v.val.boolean ? "on" : "off");
+					break;
+				default:
+					ereport(ERROR,
+							(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+							 errmsg("the value of \"%s\" in %s is not a single value",
+									name, argument)));
+			}
+		}
+	}
+}
+
+/* An entry of connect_args: the names are those of libpq. */
+static void
+take_connect_arg(void *arg, const char *name, const char *value)
+{
+	const char *hint;
+	const char *what = pcfg_address_check_name(name, &hint);
+
+	if (what != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
+				 errhidestmt(true), errhidecontext(true),
+				 hint != NULL ? errmsg("parameter \"%s\" in connect_args %s", name, what) :
+				 errmsg("a parameter in connect_args %s", what),
+				 hint != NULL ? errhint("%s", hint) :
+				 errhint("connect_args takes the keywords of libpq.")));
+	take_keyword(arg, name, value);
+}
+
+static void
+take_setting(void *arg, const char *name, const char *value)
+{
+	put_setting_text(arg, name, value);
+}
+
+static int64
+seconds_argument(PG_FUNCTION_ARGS, int n, const char *name)
+{
+	float8		seconds = PG_GETARG_FLOAT8(n);
+
+	if (!(seconds >= -1) || seconds > 1e9)
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
+				 errmsg("invalid value for setting \"%s\"", name)));
+	return seconds == -1 ? PCFG_NEVER : (int64) rint(seconds * 1e6);
+}
+
+/* All arguments but target, role and replace. */
+static void
+read_arguments(FunctionCallInfo fcinfo, Wanted *wanted)
+{
+	memset(wanted, 0, sizeof(*wanted));
+	if (!PG_ARGISNULL(ARG_URL))
+		read_address(text_to_cstring(PG_GETARG_TEXT_PP(ARG_URL)), take_keyword, wanted);
+	if (!PG_ARGISNULL(ARG_CONNECT_ARGS))
+		read_object(PG_GETARG_JSONB_P(ARG_CONNECT_ARGS), "connect_args",
+					take_connect_arg, wanted);
+	if (!PG_ARGISNULL(ARG_SETTINGS))
+		read_object(PG_GETARG_JSONB_P(ARG_SETTINGS), "settings", take_setting, wanted);
+	if (!PG_ARGISNULL(ARG_POOL_SIZE))
+		put_setting(wanted, PCFG_POOL_SIZE, PG_GETARG_INT32(ARG_POOL_SIZE));
+	if (!PG_ARGISNULL(ARG_MAX_OVERFLOW))
+		put_setting(wanted, PCFG_MAX_OVERFLOW, PG_GETARG_INT32(ARG_MAX_OVERFLOW));
+	if (!PG_ARGISNULL(ARG_POOL_TIMEOUT))
+		put_setting(wanted, PCFG_POOL_TIMEOUT,
+					seconds_argument(fcinfo, ARG_POOL_TIMEOUT, "pool_timeout"));
+	if (!PG_ARGISNULL(ARG_POOL_RECYCLE))
+		put_setting(wanted, PCFG_POOL_RECYCLE,
+					seconds_argument(fcinfo, ARG_POOL_RECYCLE, "pool_recycle"));
+	if (!PG_ARGISNULL(ARG_POOL_PRE_PING))
+		put_setting(wanted, PCFG_POOL_PRE_PING, PG_GETARG_BOOL(ARG_POOL_PRE_PING));
+	if (!PG_ARGISNULL(ARG_CONNECT_TIMEOUT))
+		put_setting(wanted, PCFG_CONNECT_TIMEOUT,
+					seconds_argument(fcinfo, ARG_CONNECT_TIMEOUT, "connect_timeout"));
+	if (!PG_ARGISNULL(ARG_PASSWORD))
+	{
+		char	   *password = text_to_cstring(PG_GETARG_TEXT_PP(ARG_PASSWORD));
+
+		if (pcfg_address_is_placeholder(password))
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errhidestmt(true), errhidecontext(true),
+					 errmsg("the password is a placeholder"),
+					 errhint("Put the real password in its place.")));
+		put_option(&wanted->mapping, "password", password);
+	}
+}
+
+/* ----------------------------------------------------------------
+ * names
+ * ----------------------------------------------------------------
+ */
+
+static char *
+target_argument(FunctionCallInfo fcinfo)
+{
+	char	   *name;
+
+	if (PG_ARGISNULL(ARG_TARGET))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("the name of the target is NULL")));
+	name = text_to_cstring(PG_GETARG_TEXT_PP(ARG_TARGET));
+	if (strstr(name, "://") != NULL || strpbrk(name, "=@") != NULL ||
+		name[0] == '\0' || strlen(name) >= NAMEDATALEN)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_NAME),
+				 errhidestmt(true), errhidecontext(true),
+				 errmsg("the name of the target is empty, over 63 bytes, or an address"),
+				 errhint("The name comes first, the address second: create_target('crm', 'postgresql://...').")));
+	return name;
+}
+
+/* Whose mapping, as the DDL wants it. */
+static RoleSpec *
+role_argument(FunctionCallInfo fcinfo)
+{
+	RoleSpec   *role = makeNode(RoleSpec);
+	const char *name = PG_ARGISNULL(ARG_ROLE) ? "public" : NameStr(*PG_GETARG_NAME(ARG_ROLE));
+
+	role->location = -1;
+	if (strcmp(name, "public") == 0)
+		role->roletype = ROLESPEC_PUBLIC;
+	else
+	{
+		role->roletype = ROLESPEC_CSTRING;
+		role->rolename = pstrdup(name);
+	}
+	return role;
+}
+
+/* ----------------------------------------------------------------
+ * the DDL
+ * ----------------------------------------------------------------
+ */
+
+/*
+ * From options as they are to options as they shall be: ADD, SET, and, for
+ * what is only in the old ones, DROP ("complete") or nothing.
+ */
+static List *
+option_changes(List *old, List *wanted, bool complete)
+{
+	List	   *changes = NIL;
+	ListCell   *lc;
+
+	foreach(lc, wanted)
+	{
+		DefElem    *option = copyObject(lfirst_node(DefElem, lc));
+
+		option->defaction = find_option(old, option->defname) != NULL ?
+			DEFELEM_SET : DEFELEM_ADD;
+		changes = lappend(changes, option);
+	}
+	foreach(lc, old)
+	{
+		DefElem    *option = lfirst(lc);
+
+		if (complete && find_option(wanted, option->defname) == NULL)
+			changes = lappend(changes, makeDefElemExtended(NULL, pstrdup(option->defname),
+														   NULL, DEFELEM_DROP, -1));
+	}
+	return changes;
+}
+
+static void
+alter_server(const char *name, List *changes)
+{
+	AlterForeignServerStmt *stmt = makeNode(AlterForeignServerStmt);
+
+	if (changes == NIL)
+		return;
+	stmt->servername = pstrdup(name);
+	stmt->options = changes;
+	AlterForeignServer(stmt);
+	CommandCounterIncrement();
+}
+
+static void
+create_server(const char *name, List *options)
+{
+	CreateForeignServerStmt *stmt = makeNode(CreateForeignServerStmt);
+
+	stmt->servername = pstrdup(name);
+	stmt->fdwname = "pool_config";
+	stmt->options = options;
+	CreateForeignServer(stmt);
+	CommandCounterIncrement();
+}
+
+/* The mapping's options; *exists tells whether there is one. */
+static List *
+mapping_options(Oid server, const RoleSpec *role, bool *exists)
+{
+	Oid			user = role->roletype == ROLESPEC_PUBLIC ? InvalidOid : get_rolespec_oid(role, false);
+	HeapTuple	tuple = SearchSysCache2(USERMAPPINGUSERSERVER, ObjectIdGetDatum(user),
+										ObjectIdGetDatum(server));
+	List	   *options = NIL;
+	Datum		datum;
+	bool		isnull;
+
+	*exists = HeapTupleIsValid(tuple);
+	if (!*exists)
+		return NIL;
+	datum = SysCacheGetAttr(USERMAPPINGUSERSERVER, tuple,
+							Anum_pg_user_mapping_umoptions, &isnull);
+	if (!isnull)
+		options = untransformRelOptions(datum);
+	ReleaseSysCache(tuple);
+	return options;
+}
+
+static void
+put_mapping(const char *name, Oid server, RoleSpec *role, List *options, bool complete)
+{
+	bool		exists;
+	List	   *old = mapping_options(server, role, &exists);
+
+	if (!exists)
+	{
+		CreateUserMappingStmt *stmt = makeNode(CreateUserMappingStmt);
+
+		stmt->user = role;
+		stmt->servername = pstrdup(name);
+		stmt->options = options;
+		CreateUserMapping(stmt);
+	}
+	else
+	{
+		AlterUserMappingStmt *stmt = makeNode(AlterUserMappingStmt);
+
+		stmt->user = role;
+		stmt->servername = pstrdup(name);
+		stmt->options = option_changes(old, options, complete);
+		if (stmt->options == NIL)
+			return;
+		AlterUserMapping(stmt);
+		pcfg_ddl_watch_note_server(name);
+	}
+	CommandCounterIncrement();
+}
+
+/* The server of a target of ours, or an error with the nearest name. */
+static ForeignServer *
+get_own_server(const char *name)
+{
+	Oid			oid = get_foreign_server_oid(name, true);
+	ForeignServer *server;
+
+	if (!OidIsValid(oid))
+	{
+		const char *nearest = pcfg_target_nearest(name);
+
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("target \"%s\" does not exist", name),
+				 nearest != NULL ? errhint("Perhaps you meant the target \"%s\".", nearest) : 0));
+	}
+	server = GetForeignServer(oid);
+	if (strcmp(GetForeignDataWrapper(server->fdwid)->fdwname, "pool_config") != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("target \"%s\" belongs to another foreign-data wrapper", name),
+				 errhint("Change it with ALTER SERVER, ALTER USER MAPPING or DROP SERVER.")));
+	return server;
+}
+
+/* ----------------------------------------------------------------
+ * what was made, in one line
+ * ----------------------------------------------------------------
+ */
+
+static const char *
+option_text(List *options, const char *name, const char *otherwise)
+{
+	DefElem    *option = find_option(options, name);
+
+	return option != NULL ? strVal(option->arg) : otherwise;
+}
+
+static text *
+describe(const char *name, const RoleSpec *role)
+{
+	ForeignServer *server = GetForeignServerByName(name, false);
+	bool		exists;
+	List	   *mapping = mapping_options(server->serverid, role, &exists);
+	StringInfoData line;
+
+	initStringInfo(&line);
+	appendStringInfo(&line, "target \"%s\": host %s port %s database %s user %s", name,
+					 option_text(server->options, "host",
+								 option_text(server->options, "hostaddr", "-")),
+					 option_text(server->options, "port", "5432"),
+					 option_text(server->options, "dbname", "(name of the user)"),
+					 option_text(mapping, "user", "(name of the local role)"));
+	appendStringInfo(&line, ", sslmode %s",
+					 option_text(server->options, "sslmode", "prefer"));
+	if (find_option(mapping, "password") == NULL)
+		appendStringInfoString(&line, ", no password: for superusers only");
+	return cstring_to_text_with_len(line.data, line.len);
+}
+
+/* ----------------------------------------------------------------
+ * functions
+ * ----------------------------------------------------------------
+ */
+
+Datum
+pcfg_sql_create_target(PG_FUNCTION_ARGS)
+{
+	char	   *name = target_argument(fcinfo);
+	bool		replace = !PG_ARGISNULL(ARG_REPLACE) && PG_GETARG_BOOL(ARG_REPLACE);
+	RoleSpec   *role = role_argument(fcinfo);
+	Wanted		wanted;
+	Oid			server;
+
+	if (PG_ARGISNULL(ARG_URL))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("the address of the target is NULL"),
+				 errhint("If it came from a variable of psql, look whether that is set.")));
+	read_arguments(fcinfo, &wanted);
+	server = get_foreign_server_oid(name, true);
+	if (OidIsValid(server) && !replace)
+		ereport(ERROR,
+				(errcode(ERRCODE_DUPLICATE_OBJECT),
+				 errmsg("target \"%s\" already exists", name),
+				 errhint("Use alter_target() to change it, or replace => true.")));
+	if (OidIsValid(server))
+		alter_server(name, option_changes(get_own_server(name)->options, wanted.server, true));
+	else
+		create_server(name, wanted.server);
+	put_mapping(name, get_foreign_server_oid(name, false), role, wanted.mapping, true);
+	PG_RETURN_TEXT_P(describe(name, role));
+}
+
+Datum
+pcfg_sql_alter_target(PG_FUNCTION_ARGS)
+{
+	char	   *name = target_argument(fcinfo);
+	RoleSpec   *role = role_argument(fcinfo);
+	ForeignServer *server = get_own_server(name);
+	Wanted		wanted;
+
+	read_arguments(fcinfo, &wanted);
+
+	/* an address is one piece: what the old one said beyond the new is void */
+	if (!PG_ARGISNULL(ARG_URL))
+	{
+		ListCell   *lc;
+
+		foreach(lc, server->options)
+		{
+			DefElem    *option = lfirst(lc);
+
+			if (pcfg_setting_find(option->defname) != NULL &&
+				find_option(wanted.server, option->defname) == NULL)
+				put_option(&wanted.server, option->defname, strVal(option->arg));
+		}
+	}
+	alter_server(name, option_changes(server->options, wanted.server, !PG_ARGISNULL(ARG_URL)));
+	if (wanted.mapping != NIL)
+		put_mapping(name, server->serverid, role, wanted.mapping, false);
+	PG_RETURN_TEXT_P(describe(name, role));
+}
+
+Datum
+pcfg_sql_reset_target(PG_FUNCTION_ARGS)
+{
+	char	   *name = target_argument(fcinfo);
+	ForeignServer *server = get_own_server(name);
+	List	   *changes = NIL;
+	Datum	   *names;
+	bool	   *nulls;
+	int			n;
+	int			i;
+	ListCell   *lc;
+
+	deconstruct_array(PG_GETARG_ARRAYTYPE_P(1), TEXTOID, -1, false, TYPALIGN_INT,
+					  &names, &nulls, &n);
+	for (i = 0; i < n; i++)
+	{
+		Wanted		unused = {NIL, NIL};
+
+		if (nulls[i])
+			ereport(ERROR,
+					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+					 errmsg("the name of a setting is NULL")));
+		/* for its error, when there is no such setting */
+		if (pcfg_setting_find(TextDatumGetCString(names[i])) == NULL)
+			put_setting_text(&unused, TextDatumGetCString(names[i]), "");
+	}
+	foreach(lc, server->options)
+	{
+		DefElem    *option = lfirst(lc);
+		bool		chosen = n == 0;
+
+		for (i = 0; i < n; i++)
+			chosen |= strcmp(TextDatumGetCString(names[i]), option->defname) == 0;
+		if (chosen && pcfg_setting_find(option->defname) != NULL)
+			changes = lappend(changes, makeDefElemExtended(NULL, pstrdup(option->defname),
+														   NULL, DEFELEM_DROP, -1));
+	}
+	alter_server(name, changes);
+	PG_RETURN_VOID();
+}
+
+/* Whose mappings there are on a server; InvalidOid = PUBLIC. */
+static List *
+mapping_users(Oid server)
+{
+	Relation	catalog = table_open(UserMappingRelationId, AccessShareLock);
+	SysScanDesc scan = systable_beginscan(catalog, InvalidOid, false, NULL, 0, NULL);
+	List	   *users = NIL;
+	HeapTuple	tuple;
+
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Form_pg_user_mapping row = (Form_pg_user_mapping) GETSTRUCT(tuple);
+
+		if (row->umserver == server)
+			users = lappend_oid(users, row->umuser);
+	}
+	systable_endscan(scan);
+	table_close(catalog, AccessShareLock);
+	return users;
+}
+
+Datum
+pcfg_sql_drop_target(PG_FUNCTION_ARGS)
+{
+	char	   *name = target_argument(fcinfo);
+	bool		missing_ok = !PG_ARGISNULL(1) && PG_GETARG_BOOL(1);
+	DropStmt   *stmt;
+	List	   *users;
+	ListCell   *lc;
+
+	if (missing_ok && !OidIsValid(get_foreign_server_oid(name, true)))
+	{
+		ereport(NOTICE, (errmsg("target \"%s\" does not exist, skipping", name)));
+		PG_RETURN_VOID();
+	}
+	users = mapping_users(get_own_server(name)->serverid);
+	foreach(lc, users)
+	{
+		DropUserMappingStmt *drop = makeNode(DropUserMappingStmt);
+		Oid			user = lfirst_oid(lc);
+
+		drop->user = makeNode(RoleSpec);
+		drop->user->roletype = OidIsValid(user) ? ROLESPEC_CSTRING : ROLESPEC_PUBLIC;
+		drop->user->rolename = OidIsValid(user) ? GetUserNameFromId(user, false) : NULL;
+		drop->user->location = -1;
+		drop->servername = name;
+		RemoveUserMapping(drop);
+		CommandCounterIncrement();
+	}
+	stmt = makeNode(DropStmt);
+	stmt->removeType = OBJECT_FOREIGN_SERVER;
+	stmt->objects = list_make1(makeString(name));
+	stmt->behavior = DROP_RESTRICT;
+	RemoveObjects(stmt);
+	PG_RETURN_VOID();
+}
+
+/* ---- parse_url ---- */
+
+typedef struct Listing
+{
+	ReturnSetInfo *rsinfo;
+	const char *source;
+} Listing;
+
+static void
+list_keyword(void *arg, const char *name, const char *value)
+{
+	Listing    *listing = arg;
+	bool		secret = strcmp(name, "password") == 0 || strcmp(name, "sslpassword") == 0;
+	Datum		values[3];
+	bool		nulls[3] = {0};
+
+	values[0] = CStringGetTextDatum(name);
+	values[1] = CStringGetTextDatum(secret ? "********" : value);
+	values[2] = CStringGetTextDatum(listing->source);
+	tuplestore_putvalues(listing->rsinfo->setResult, listing->rsinfo->setDesc, values, nulls);
+}
+
+static void
+list_connect_arg(void *arg, const char *name, const char *value)
+{
+	Wanted		unused = {NIL, NIL};
+
+	take_connect_arg(&unused, name, value);
+	list_keyword(arg, name, value);
+}
+
+Datum
+pcfg_sql_parse_url(PG_FUNCTION_ARGS)
+{
+	Listing		listing = {(ReturnSetInfo *) fcinfo->resultinfo, "address"};
+
+	if (PG_ARGISNULL(0))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("the address is NULL")));
+	if (!PG_ARGISNULL(2))
+	{
+		char	   *driver = text_to_cstring(PG_GETARG_TEXT_PP(2));
+
+		if (strcmp(driver, "libpq") != 0 && strcmp(driver, "psycopg2") != 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("addresses are read as libpq and psycopg2 read them only"),
+					 errhint("Leave the driver out, or say libpq.")));
+	}
+	InitMaterializedSRF(fcinfo, 0);
+	read_address(text_to_cstring(PG_GETARG_TEXT_PP(0)), list_keyword, &listing);
+	if (!PG_ARGISNULL(1))
+	{
+		listing.source = "connect_args";
+		read_object(PG_GETARG_JSONB_P(1), "connect_args", list_connect_arg, &listing);
+	}
+	return (Datum) 0;
+}

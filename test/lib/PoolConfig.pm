@@ -1,0 +1,159 @@
+# PoolConfig: what the TAP tests share: servers, targets, polling.
+package PoolConfig;
+
+use strict;
+use warnings;
+use Exporter 'import';
+use IPC::Run ();
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes qw(time sleep);
+
+our @EXPORT = qw(
+  start_local start_remote make_target poll_until fails_with sql_ok
+  remote_sessions run_together start_psql finish_psql
+);
+
+# Seconds that a wait may take before the test gives up.
+our $patience = 60;
+
+my $remotes = 0;
+
+# The server that people are connected to: the extension is preloaded and
+# created.  More lines of postgresql.conf may be given.
+sub start_local
+{
+	my ($name, @conf) = @_;
+	my $node = PostgreSQL::Test::Cluster->new($name);
+
+	$node->init(allows_streaming => 1);
+	$node->append_conf('postgresql.conf', join("\n",
+			"shared_preload_libraries = 'pool_config'",
+			'max_connections = 100', 'log_min_messages = debug1', 'fsync = off', @conf));
+	$node->start;
+	$node->safe_psql('postgres', 'CREATE EXTENSION pool_config');
+	return $node;
+}
+
+# The server that is called: TCP on loopback, SCRAM login, role "app" with
+# password "app-secret", and logged connections.
+sub start_remote
+{
+	my ($name, @conf) = @_;
+	my $node = PostgreSQL::Test::Cluster->new($name, own_host => 0);
+	my $port = PostgreSQL::Test::Cluster::get_free_port();
+
+	$node->init;
+	$node->append_conf('postgresql.conf', join("\n",
+			"listen_addresses = '127.0.0.1'", 'max_connections = 60',
+			'log_connections = on', 'log_disconnections = on', 'fsync = off',
+			"password_encryption = 'scram-sha-256'", @conf));
+	unlink $node->data_dir . '/pg_hba.conf';
+	$node->append_conf('pg_hba.conf',
+		"local all all trust\nhost all trusted 127.0.0.1/32 trust\nhost all all 127.0.0.1/32 scram-sha-256");
+	$node->start;
+	$node->safe_psql('postgres', q{
+		CREATE ROLE app LOGIN PASSWORD 'app-secret';
+		CREATE ROLE trusted LOGIN PASSWORD 'app-secret';
+		GRANT ALL ON SCHEMA public TO app;
+	});
+	return $node;
+}
+
+# A target of the remote; further arguments are those of create_target.
+sub make_target
+{
+	my ($local, $remote, $target, %options) = @_;
+	my $user     = delete $options{user}     // 'app';
+	my $password = delete $options{password} // 'app-secret';
+	my $url      = sprintf('postgresql://%s:%s@127.0.0.1:%d/postgres?sslmode=disable',
+		$user, $password, $remote->port);
+	my $more = join('', map { ", $_ => $options{$_}" } sort keys %options);
+
+	$local->safe_psql('postgres', "SELECT pool_config.create_target('$target', '$url'$more)");
+}
+
+# Calls the code until it returns true, for a bounded time.
+sub poll_until
+{
+	my ($what, $code, $limit) = @_;
+	my $deadline = time + ($limit // $patience);
+
+	until ($code->())
+	{
+		if (time > $deadline)
+		{
+			fail($what);
+			diag("gave up waiting: $what");
+			return 0;
+		}
+		sleep 0.02;
+	}
+	return pass($what);
+}
+
+# The statement fails with that SQLSTATE and a text like the pattern.
+sub fails_with
+{
+	my ($node, $sql, $sqlstate, $pattern, $what, %options) = @_;
+	my ($rc, $out, $err) = $node->psql('postgres', "\\set VERBOSITY verbose\n$sql",
+		on_error_stop => 0, %options);
+
+	like($err, qr/ERROR:  \Q$sqlstate\E: .*$pattern/s, $what);
+	return $err;
+}
+
+# The statement gives that output.
+sub sql_ok
+{
+	my ($node, $sql, $expected, $what, %options) = @_;
+	my ($rc, $out, $err) = $node->psql('postgres', $sql, %options);
+
+	is($out, $expected, $what) or diag($err);
+}
+
+# Client sessions at the remote that are of the pool.
+sub remote_sessions
+{
+	my ($remote, $condition) = @_;
+
+	return $remote->safe_psql('postgres', q{
+		SELECT count(*) FROM pg_stat_activity
+		WHERE backend_type = 'client backend' AND application_name = 'pool_config' } .
+		  ($condition ? " AND $condition" : ''));
+}
+
+# A psql that runs in the background on one script.
+sub start_psql
+{
+	my ($node, $sql, %options) = @_;
+	my $run = { out => '', err => '', sql => $sql };
+
+	$run->{harness} = IPC::Run::start(
+		[ 'psql', '-XqAt', '-d', $node->connstr($options{database} // 'postgres')
+			  . ($options{user} ? " user=$options{user}" : ''), '-f', '-' ],
+		'<', \$run->{sql}, '>', \$run->{out}, '2>', \$run->{err},
+		IPC::Run::timeout($patience * 3));
+	return $run;
+}
+
+sub finish_psql
+{
+	my ($run) = @_;
+
+	eval { $run->{harness}->finish; };
+	$run->{err} .= $@ if $@;
+	return $run;
+}
+
+# Many sessions at once, one for each script; returns their runs.
+sub run_together
+{
+	my ($node, @scripts) = @_;
+	my @runs = map { start_psql($node, $_) } @scripts;
+
+	return map { finish_psql($_) } @runs;
+}
+
+1;
