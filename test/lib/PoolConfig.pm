@@ -124,16 +124,18 @@ sub remote_sessions
 		  ($condition ? " AND $condition" : ''));
 }
 
-# A psql that runs in the background on one script.
+# A psql that runs in the background on one script, and needs no attention.
 sub start_psql
 {
 	my ($node, $sql, %options) = @_;
-	my $run = { out => '', err => '', sql => $sql };
+	my $file = PostgreSQL::Test::Utils::tempdir() . '/script.sql';
+	my $run = { out => '', err => '' };
 
+	append_to_file($file, $sql);
 	$run->{harness} = IPC::Run::start(
 		[ 'psql', '-XqAt', '-d', $node->connstr($options{database} // 'postgres')
-			  . ($options{user} ? " user=$options{user}" : ''), '-f', '-' ],
-		'<', \$run->{sql}, '>', \$run->{out}, '2>', \$run->{err},
+			  . ($options{user} ? " user=$options{user}" : ''), '-f', $file ],
+		'<', '/dev/null', '>', \$run->{out}, '2>', \$run->{err},
 		IPC::Run::timeout($patience * 3));
 	return $run;
 }
