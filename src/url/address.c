@@ -397,6 +397,7 @@ check_hosts(PcfgAddress *a, const char *p, const char *end)
 static bool
 check_query(PcfgAddress *a, const char *query, char *out)
 {
+	size_t		len = strlen(query);
 	char	   *copy = strdup(query);
 	char	   *p = copy;
 	char	   *seen[64];
@@ -455,7 +456,10 @@ check_query(PcfgAddress *a, const char *query, char *out)
 		}
 		p = next;
 	}
-	wipe_free(copy);
+	/* it was cut into pieces */
+	if (copy != NULL)
+		explicit_bzero(copy, len);
+	free(copy);
 	return sound;
 }
 
@@ -629,6 +633,10 @@ parse_uri(PcfgAddress *a, const char *text, size_t scheme_len)
 
 	kept = malloc(2 * strlen(text) + 32);
 	query = malloc(strlen(text) + 2);
+	if (kept != NULL)
+		kept[0] = '\0';
+	if (query != NULL)
+		query[0] = '\0';
 	if (kept == NULL || query == NULL)
 		a->out_of_memory = true;
 	else if (check_query(a, question != NULL ? question + 1 : "", query))

@@ -1,0 +1,222 @@
+/*
+ * test_reply.c
+ *	  The machine that reads the answers to a series.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "tap.h"
+#include "wire/reply.h"
+
+/* Answers as the server sends them. */
+#define PARSED		"1\0\0\0\4"
+#define BOUND		"2\0\0\0\4"
+#define PARAMETERS	"t\0\0\0\6\0\0"
+#define COLUMNS		"T\0\0\0\32\0\1a\0\0\0\0\0\0\0\0\0\0\27\0\4\377\377\377\377\0\0"
+#define NO_COLUMNS	"n\0\0\0\4"
+#define ROW			"D\0\0\0\13\0\1\0\0\0\1x"
+#define DONE		"C\0\0\0\15SELECT 1\0"
+#define EMPTY		"I\0\0\0\4"
+#define READY		"Z\0\0\0\5I"
+#define READY_T		"Z\0\0\0\5T"
+#define READY_E		"Z\0\0\0\5E"
+#define FAILED		"E\0\0\0\30SERROR\0C22012\0Mbad\0\0"
+#define NOTICE		"N\0\0\0\20SNOTICE\0Mx\0\0"
+#define STATUS		"S\0\0\0\12a\0bcd\0"
+#define NOTIFY		"A\0\0\0\14\0\0\0\1ch\0\0"
+#define COPY_OUT	"H\0\0\0\7\0\0\0"
+#define B(s)		s, sizeof(s) - 1
+
+/* One letter an event. */
+static char
+letter(PcfgEvent event)
+{
+	return "mcnrCeNEPAXZ!"[event];
+}
+
+/*
+ * The events of a stream, fed in slices; ends with '.' when more is wanted.
+ * "clean" tells whether the connection may be reused.
+ */
+static void
+run(const PcfgStep *steps, int nsteps, const char *bytes, size_t len, size_t slice,
+	char *events, bool *clean)
+{
+	/* of its own size, so that a read beyond it is noticed */
+	char	   *memory = malloc(len + 1);
+	size_t		fed = 0;
+	int			n = 0;
+	PcfgBuffer	buf;
+	PcfgReply	reply;
+	PcfgEvent	event = PCFG_EVENT_MORE;
+	int			i;
+
+	pcfg_buffer_init(&buf, memory, len);
+	pcfg_reply_init(&reply);
+	for (i = 0; i < nsteps; i++)
+		(void) pcfg_reply_expect(&reply, steps[i]);
+	while (event != PCFG_EVENT_BAD && n < 100)
+	{
+		PcfgFrame	frame;
+		size_t		need;
+
+		event = pcfg_reply_next(&reply, &buf, &frame, &need);
+		if (event == PCFG_EVENT_MORE)
+		{
+			size_t		part = len - fed < slice ? len - fed : slice;
+
+			if (part == 0)
+				break;
+			memcpy(memory + fed, bytes + fed, part);
+			pcfg_buffer_filled(&buf, part);
+			fed += part;
+		}
+		else
+			events[n++] = letter(event);
+		if (!pcfg_buffer_is_sane(&buf))
+			events[n++] = '?';
+	}
+	events[n] = '\0';
+	*clean = pcfg_reply_is_clean(&reply, &buf);
+	free(memory);
+}
+
+static const PcfgStep statement[] = {PCFG_STEP_STATEMENT, PCFG_STEP_SYNC};
+static const PcfgStep reset_first[] = {PCFG_STEP_COMMAND, PCFG_STEP_STATEMENT, PCFG_STEP_SYNC};
+static const PcfgStep describe[] = {PCFG_STEP_DESCRIBE, PCFG_STEP_SYNC};
+
+typedef struct Case
+{
+	const char *name;
+	const PcfgStep *steps;
+	int			nsteps;
+	const char *bytes;
+	size_t		len;
+	const char *events;
+	bool		clean;
+} Case;
+
+static const Case cases[] = {
+	{"rows", statement, 2, B(PARSED PARAMETERS COLUMNS BOUND ROW ROW DONE READY), "crrCZ", true},
+	{"no columns", statement, 2, B(PARSED PARAMETERS NO_COLUMNS BOUND DONE READY), "nCZ", true},
+	{"an empty statement", statement, 2, B(PARSED PARAMETERS NO_COLUMNS BOUND EMPTY READY), "neZ", true},
+	{"messages of any time", statement, 2,
+	B(NOTICE PARSED STATUS PARAMETERS COLUMNS NOTIFY BOUND ROW NOTICE DONE READY), "NPcArNCZ", true},
+	{"a reset in front", reset_first, 3,
+	B(PARSED BOUND DONE PARSED PARAMETERS COLUMNS BOUND ROW DONE READY), "crCZ", true},
+	{"rows of a reset are passed over", reset_first, 3,
+	B(PARSED BOUND ROW DONE PARSED PARAMETERS NO_COLUMNS BOUND DONE READY), "nCZ", true},
+	{"a reset that fails strikes the statement off", reset_first, 3, B(PARSED BOUND FAILED READY), "EZ", true},
+	{"an error in Parse", statement, 2, B(FAILED READY), "EZ", true},
+	{"an error in Bind", statement, 2, B(PARSED PARAMETERS COLUMNS FAILED READY), "cEZ", true},
+	{"an error after rows", statement, 2, B(PARSED PARAMETERS COLUMNS BOUND ROW FAILED READY), "crEZ", true},
+	{"a description alone", describe, 2, B(PARSED PARAMETERS COLUMNS READY), "cZ", true},
+	{"left in a transaction", statement, 2, B(PARSED PARAMETERS NO_COLUMNS BOUND DONE READY_T), "nCZ", false},
+	{"left in a failed one", statement, 2, B(FAILED READY_E), "EZ", false},
+	{"half of the answers", statement, 2, B(PARSED PARAMETERS COLUMNS BOUND ROW), "cr", false},
+	{"bytes left over", statement, 2, B(PARSED PARAMETERS NO_COLUMNS BOUND DONE READY "N"), "nCZ", false},
+	{"a second answer", statement, 2, B(PARSED PARAMETERS NO_COLUMNS BOUND DONE READY DONE), "nCZ!", false},
+	{"ready too early", statement, 2, B(PARSED READY), "!", false},
+	{"ready for a reset that was not answered", reset_first, 3, B(PARSED BOUND DONE READY), "!", false},
+	{"a row before its columns", statement, 2, B(PARSED ROW), "!", false},
+	{"a row before Bind", statement, 2, B(PARSED PARAMETERS COLUMNS ROW), "c!", false},
+	{"a row after the end", statement, 2, B(PARSED PARAMETERS COLUMNS BOUND DONE ROW), "cC!", false},
+	{"a row after an error", statement, 2, B(PARSED PARAMETERS COLUMNS BOUND FAILED ROW), "cE!", false},
+	{"two errors", statement, 2, B(FAILED FAILED), "E!", false},
+	{"COPY", statement, 2, B(PARSED PARAMETERS NO_COLUMNS BOUND COPY_OUT), "nX", false},
+	{"a status that is none", statement, 2, B(FAILED "Z\0\0\0\5Q"), "E!", false},
+	{"a row shorter than its value", statement, 2,
+	B(PARSED PARAMETERS COLUMNS BOUND "D\0\0\0\12\0\1\0\0\0\1"), "c!", false},
+	{"a row longer than its values", statement, 2,
+	B(PARSED PARAMETERS COLUMNS BOUND "D\0\0\0\14\0\1\0\0\0\1xy"), "c!", false},
+	{"a row with a negative length", statement, 2,
+	B(PARSED PARAMETERS COLUMNS BOUND "D\0\0\0\12\0\1\377\377\377\376"), "c!", false},
+	{"a row with fewer than no columns", statement, 2,
+	B(PARSED PARAMETERS COLUMNS BOUND "D\0\0\0\6\377\377"), "c!", false},
+	{"columns that are cut", statement, 2, B(PARSED PARAMETERS "T\0\0\0\7\0\1a"), "!", false},
+	{"a tag without end", statement, 2, B(PARSED PARAMETERS NO_COLUMNS BOUND "C\0\0\0\6OK"), "n!", false},
+	{"bytes of no protocol", statement, 2, B("HTTP/1.1 400"), "!", false},
+};
+
+static void
+test_cases(void)
+{
+	static const size_t slices[] = {1, 2, 3, 5, 7, 1000};
+	size_t		i;
+	size_t		j;
+
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+	{
+		const Case *c = &cases[i];
+		char		events[128];
+		bool		clean = false;
+		bool		same = true;
+
+		for (j = 0; j < sizeof(slices) / sizeof(slices[0]); j++)
+		{
+			run(c->steps, c->nsteps, c->bytes, c->len, slices[j], events, &clean);
+			same &= strcmp(events, c->events) == 0 && clean == c->clean;
+		}
+		ok(same, "%s%s%s", c->name, same ? "" : ": last seen ", same ? "" : events);
+	}
+}
+
+/* Nothing but the whole answer makes a connection clean. */
+static void
+test_truncation(void)
+{
+	static const char whole[] = PARSED PARAMETERS COLUMNS BOUND ROW ROW DONE READY;
+	size_t		len;
+	int			wrong = 0;
+
+	for (len = 0; len < sizeof(whole) - 1; len++)
+	{
+		char		events[128];
+		bool		clean;
+
+		run(statement, 2, whole, len, 1000, events, &clean);
+		wrong += clean || strchr(events, 'Z') != NULL || strchr(events, '!') != NULL;
+	}
+	ok(wrong == 0, "an answer cut at any byte waits for more, and is never clean");
+}
+
+/* Random damage: never a crash (the sanitizers look), never two ends. */
+static void
+test_mutations(void)
+{
+	static const char whole[] = PARSED BOUND DONE PARSED PARAMETERS COLUMNS BOUND ROW NOTICE ROW DONE READY;
+	unsigned	seed = 4711;
+	int			damaged = 0;
+	int			i;
+
+	for (i = 0; i < 200000; i++)
+	{
+		char		bytes[sizeof(whole)];
+		char		events[256];
+		bool		clean;
+		int			k;
+
+		memcpy(bytes, whole, sizeof(whole));
+		for (k = (int) (rand_r(&seed) % 4); k >= 0; k--)
+			bytes[(size_t) rand_r(&seed) % (sizeof(whole) - 1)] = (char) rand_r(&seed);
+		run(reset_first, 3, bytes, sizeof(whole) - 1, 1 + (size_t) rand_r(&seed) % 40, events, &clean);
+		damaged += strchr(events, '?') != NULL;
+	}
+	ok(damaged == 0, "200000 damaged streams are read within their bounds");
+}
+
+int
+main(void)
+{
+	PcfgReply	reply;
+	int			n = 0;
+
+	test_cases();
+	test_truncation();
+	test_mutations();
+	pcfg_reply_init(&reply);
+	while (n < 1000 && pcfg_reply_expect(&reply, PCFG_STEP_COMMAND))
+		n++;
+	ok(n == PCFG_MAX_STEPS, "a series has at most %d steps", PCFG_MAX_STEPS);
+	return tap_done();
+}
