@@ -151,7 +151,7 @@ put_setting_text(Wanted *wanted, const char *name, const char *text)
 	if (!pcfg_setting_parse(s, text, &value, errbuf, sizeof(errbuf), &why, &hint))
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
-				 errmsg("invalid value for setting \"%s\": %s", s->name, why),
+				 errmsg("%s", why),
 				 hint != NULL ? errhint("%s", hint) : 0));
 	pcfg_setting_format(s, value, canonical, sizeof(canonical));
 	put_option(&wanted->server, s->name, canonical);
@@ -625,8 +625,11 @@ pcfg_sql_alter_target(PG_FUNCTION_ARGS)
 		}
 	}
 	alter_server(name, option_changes(server->options, wanted.server, !PG_ARGISNULL(ARG_URL)));
+
+	/* a user of the new address never goes with the old one's password */
 	if (wanted.mapping != NIL)
-		put_mapping(name, server->serverid, role, wanted.mapping, false);
+		put_mapping(name, server->serverid, role, wanted.mapping,
+					find_option(wanted.mapping, "user") != NULL);
 	PG_RETURN_TEXT_P(describe(name, role));
 }
 

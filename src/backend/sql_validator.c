@@ -45,7 +45,7 @@ check_setting(const PcfgSetting *s, const char *text)
 		!pcfg_setting_parse(s, text, &value, errbuf, sizeof(errbuf), &why, &hint))
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
-				 errmsg("invalid value for option \"%s\": %s", s->name, why),
+				 errmsg("%s", why),
 				 hint != NULL ? errhint("%s", hint) : 0));
 }
 

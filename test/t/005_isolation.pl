@@ -1,0 +1,149 @@
+# State that one session leaves at the remote is never met by another session
+# or role; DDL on targets in use.
+use strict;
+use warnings;
+use PoolConfig;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $remote = start_remote('remote');
+my $local  = start_local('local');
+
+# one connection, so that everybody meets what his predecessor left
+make_target($local, $remote, 'crm', pool_size => 1, max_overflow => 0);
+$remote->safe_psql('postgres', q{
+	CREATE TABLE public.t (a int);
+	CREATE SEQUENCE public.s;
+	CREATE FUNCTION public.leave(kind text) RETURNS text LANGUAGE plpgsql AS $f$
+	BEGIN
+		EXECUTE kind;
+		RETURN 'left';
+	END $f$;
+	GRANT ALL ON t, s TO app;
+	CREATE ROLE granted;
+	GRANT granted TO app;
+	GRANT ALL ON SCHEMA public TO app;
+});
+
+# what is left behind, and what a stranger must then see
+my @kinds = (
+	[ 'SET of a GUC', q{SET work_mem = '77MB'}, 'show work_mem', '4MB' ],
+	[ 'set_config', q{SELECT set_config('work_mem', '77MB', false)}, 'show work_mem', '4MB' ],
+	[ 'a custom GUC', q{SET my.tenant = '42'}, q{select coalesce(nullif(current_setting('my.tenant', true), ''), 'none')}, 'none' ],
+	[ 'role', q{SET ROLE granted}, 'select current_user::text', 'app' ],
+	[ 'session authorization', q{SET SESSION AUTHORIZATION app}, 'select session_user::text', 'app' ],
+	[ 'search_path', q{SET search_path = pg_catalog}, 'show search_path', '"$user", public' ],
+	[ 'statement_timeout', q{SET statement_timeout = '77s'}, 'show statement_timeout', '0' ],
+	[ 'read only', q{SET default_transaction_read_only = on}, 'show default_transaction_read_only', 'off' ],
+	[ 'isolation', q{SET default_transaction_isolation = 'serializable'}, 'show default_transaction_isolation', 'read committed' ],
+	[ 'time zone', q{SET timezone = 'Asia/Tokyo'}, q{select count(*)::text from pg_settings where name = 'TimeZone' and setting = 'Asia/Tokyo'}, '0' ],
+	[ 'DateStyle', q{SET datestyle = 'German'}, 'show datestyle', 'ISO, MDY' ],
+	[ 'IntervalStyle', q{SET intervalstyle = 'sql_standard'}, 'show intervalstyle', 'postgres' ],
+	[ 'bytea_output', q{SET bytea_output = 'escape'}, 'show bytea_output', 'hex' ],
+	[ 'extra_float_digits', q{SET extra_float_digits = 0}, 'show extra_float_digits', '3' ],
+	[ 'notice level', q{SET client_min_messages = 'error'}, 'show client_min_messages', 'notice' ],
+	[ 'application_name', q{SET application_name = 'x'}, 'show application_name', 'pool_config' ],
+	[ 'a temporary table', q{CREATE TEMP TABLE t AS SELECT 77 AS a}, q{select count(*)::text from pg_class where relname = 't' and relpersistence = 't'}, '0' ],
+	[ 'a temporary function', q{CREATE FUNCTION pg_temp.now() RETURNS int LANGUAGE sql AS 'select 77'}, q{select count(*)::text from pg_proc where proname = 'now' and pronamespace <> 'pg_catalog'::regnamespace}, '0' ],
+	[ 'a prepared statement', q{PREPARE p AS SELECT 77}, 'select count(*)::text from pg_prepared_statements', '0' ],
+	[ 'a session advisory lock', q{SELECT pg_advisory_lock(77)}, q{select count(*)::text from pg_locks where locktype = 'advisory'}, '0' ],
+	[ 'LISTEN', q{LISTEN channel}, 'select count(*)::text from pg_listening_channels()', '0' ],
+	[ 'a cursor WITH HOLD', q{DECLARE c CURSOR WITH HOLD FOR SELECT 77}, q{select count(*)::text from pg_cursors where name = 'c'}, '0' ],
+	[ 'currval', q{SELECT nextval('s')}, q{select coalesce((select 'known' from pg_sequences where sequencename = 's' and lastval() > 0), 'no')}, qr/lastval is not yet defined/ ],
+	[ 'an open transaction', q{BEGIN}, q{select (count(*) = 0)::text from pg_stat_activity where state like 'idle in transaction%'}, 'true' ],
+	[ 'LOAD and a plan cache', q{DEALLOCATE ALL}, 'select 1::text', '1' ],
+);
+for my $kind (@kinds)
+{
+	my ($name, $leave, $look, $expected) = @$kind;
+	(my $quoted = $leave) =~ s/'/''/g;
+	(my $looked = $look) =~ s/'/''/g;
+	my ($rc, $out, $err) = $local->psql('postgres', "SET client_min_messages = error; SELECT pool_config.exec('crm', '$quoted')");
+	is($rc, 0, "left: $name") or diag($err);
+	($rc, $out, $err) = $local->psql('postgres', "SELECT * FROM pool_config.query('crm', '$looked') AS t(x text)");
+	if (ref $expected) { like($err, $expected, "not met by the next session: $name"); }
+	else               { is($out, $expected, "not met by the next session: $name") or diag($err); }
+}
+
+# another effective role of the same session is a stranger, too
+$local->safe_psql('postgres', 'CREATE ROLE alice; GRANT USAGE ON FOREIGN SERVER crm TO alice');
+sql_ok($local, q{
+	SET client_min_messages = error;
+	SELECT pool_config.exec('crm', 'SET my.tenant = ''42''');
+	SELECT * FROM pool_config.query('crm', 'select current_setting(''my.tenant'', true)') AS t(x text);
+	SET ROLE alice;
+	SELECT coalesce(nullif(x, ''), 'none') FROM pool_config.query('crm', 'select current_setting(''my.tenant'', true)') AS t(x text)},
+	"SET\n42\nnone", 'not met by another role of the same session');
+
+# the warning that says so
+my ($rc, $out, $err) = $local->psql('postgres', q{SELECT pool_config.exec('crm', 'SET work_mem = ''77MB''')});
+like($err, qr/WARNING:.*\n?.*/, 'SET outside of a held connection gives a warning');
+
+# init_sql holds after every reset
+$local->safe_psql('postgres', q{SELECT pool_config.alter_target('crm', settings => '{"init_sql": "SET my.init = ''yes''; SET work_mem = ''5MB''"}')});
+for (1 .. 3)
+{
+	sql_ok($local, q{SELECT * FROM pool_config.query('crm', 'select current_setting(''my.init'') || current_setting(''work_mem'')') AS t(x text)},
+		'yes5MB', 'init_sql holds for each session');
+}
+fails_with($local, q{SELECT pool_config.alter_target('crm', settings => '{"init_sql": "SELECT 1/0"}');
+	SELECT pool_config.exec('crm', 'select 1');}, '08001', 'init_sql failed: division by zero',
+	'init_sql that fails is a failed connect');
+$local->safe_psql('postgres', q{SELECT pool_config.reset_target('crm')});
+is($local->safe_psql('postgres', q{SELECT pool_config.exec('crm', 'select 1')}), 'SELECT 1', 'and leaves nothing behind');
+$local->safe_psql('postgres', q{SELECT pool_config.alter_target('crm', pool_size => 3)});
+
+# one round trip, the reset included: the remote sees both between two waits
+$remote->append_conf('postgresql.conf', "log_statement = 'all'\nlog_line_prefix = '%p '");
+$remote->reload;
+poll_until('statements are logged', sub {
+	my $offset = -s $remote->logfile;
+	$local->safe_psql('postgres', q{SELECT pool_config.exec('crm', 'select 4711')});
+	slurp_file($remote->logfile, $offset) =~ /DISCARD ALL.*select 4711/s;
+});
+
+# --- DDL in use
+sub alive
+{
+	my ($condition) = @_;
+	return $remote->safe_psql('postgres', "SELECT string_agg(pid::text, ',' ORDER BY pid) FROM pg_stat_activity WHERE application_name LIKE 'pool%'"
+		  . ($condition ? " AND $condition" : '')) // '';
+}
+my $pid_call = q{SELECT * FROM pool_config.query('crm', 'select pg_backend_pid()') AS t(pid int)};
+for my $ddl (q{ALTER SERVER crm OPTIONS (ADD application_name 'pool_a')},
+	q{ALTER SERVER crm OPTIONS (SET application_name 'pool_b')},
+	q{ALTER USER MAPPING FOR PUBLIC SERVER crm OPTIONS (SET password 'app-secret')},
+	q{ALTER SERVER crm RENAME TO crm2; ALTER SERVER crm2 RENAME TO crm},
+	q{SELECT pool_config.alter_target('crm', password => 'app-secret')})
+{
+	my $old     = $local->safe_psql('postgres', $pid_call);
+	my $running = start_psql($local, q{SELECT pool_config.exec('crm', 'select pg_sleep(1.5)')});
+	poll_until('a call runs', sub { alive(q{state = 'active' AND query LIKE '%pg_sleep%'}) ne '' });
+
+	$local->safe_psql('postgres', "BEGIN; $ddl; ROLLBACK");
+	$local->safe_psql('postgres', $ddl);
+	my $new = $local->safe_psql('postgres', $pid_call);
+	finish_psql($running);
+	is($running->{out}, "SELECT 1\n", "a running call ends normally: $ddl");
+	poll_until('old connections are closed', sub { alive("pid = $old") eq '' });
+	isnt($new, $old, 'and new ones are used');
+}
+my ($one, $two) = split /\n/, $local->safe_psql('postgres', "$pid_call;\nBEGIN;\nSAVEPOINT a;\nALTER SERVER crm OPTIONS (SET application_name 'pool_c');\nROLLBACK TO a;\nCOMMIT;\n$pid_call");
+is($two, $one, 'what was rolled back changes nothing');
+my $dropped = $local->safe_psql('postgres', $pid_call);
+$local->safe_psql('postgres', q{SELECT pool_config.drop_target('crm')});
+poll_until('connections of a dropped target are closed', sub { alive("pid = $dropped") eq '' });
+
+# a database is not held by a call that hangs
+$local->safe_psql('postgres', 'CREATE DATABASE doomed');
+$local->safe_psql('doomed', 'CREATE EXTENSION pool_config');
+$local->safe_psql('doomed', sprintf(q{SELECT pool_config.create_target('crm', 'postgresql://app:app-secret@127.0.0.1:%d/postgres?sslmode=disable')}, $remote->port));
+my $hung = start_psql($local, q{SELECT pool_config.exec('crm', 'select pg_sleep(77)')}, database => 'doomed');
+poll_until('a call hangs', sub { alive(q{query LIKE '%pg_sleep(77)%' AND state = 'active'}) ne '' });
+my $start = time;
+$local->safe_psql('postgres', 'DROP DATABASE doomed WITH (FORCE)');
+cmp_ok(time - $start, '<', 5, 'DROP DATABASE is not held up');
+finish_psql($hung);
+poll_until('and the remote statement is stopped', sub { alive(q{state = 'active' AND query LIKE '%pg_sleep(77)%'}) eq '' });
+
+done_testing();
