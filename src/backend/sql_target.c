@@ -23,15 +23,14 @@
 #include "access/xact.h"
 #include "backend/ddl_watch.h"
 #include "backend/target.h"
-#include "backend/target_options.h"
+#include "backend/target_wanted.h"
 #include "catalog/pg_user_mapping.h"
 #include "commands/defrem.h"
 #include "foreign/foreign.h"
 #include "funcapi.h"
-#include "mb/pg_wchar.h"
 #include "nodes/makefuncs.h"
 #include "shared/setting_table.h"
-#include "url/address.h"
+#include "url/parameter.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
@@ -52,252 +51,10 @@ enum
 	ARG_SETTINGS, ARG_PASSWORD, ARG_ROLE, ARG_REPLACE
 };
 
-/* What a call wants to be set. */
-typedef struct Wanted
-{
-	List	   *server;			/* of DefElem with string values */
-	List	   *mapping;
-} Wanted;
-
 /* ----------------------------------------------------------------
- * collecting options
+ * arguments
  * ----------------------------------------------------------------
  */
-
-static DefElem *
-find_option(List *options, const char *name)
-{
-	ListCell   *lc;
-
-	foreach(lc, options)
-	{
-		DefElem    *option = lfirst(lc);
-
-		if (strcmp(option->defname, name) == 0)
-			return option;
-	}
-	return NULL;
-}
-
-/* Adds or replaces an option. */
-static void
-put_option(List **options, const char *name, const char *value)
-{
-	DefElem    *option = find_option(*options, name);
-
-	if (option == NULL)
-		*options = lappend(*options, makeDefElem(pstrdup(name),
-												 (Node *) makeString(pstrdup(value)), -1));
-	else
-		option->arg = (Node *) makeString(pstrdup(value));
-}
-
-/* One keyword of an address, to where it belongs. */
-static void
-put_keyword(Wanted *wanted, const char *name, const char *value)
-{
-	if (pcfg_option_classify(name, false) == PCFG_OPT_MAPPING)
-		put_option(&wanted->mapping, name, value);
-	else
-		put_option(&wanted->server, name, value);
-}
-
-static void
-put_setting(Wanted *wanted, PcfgSettingId id, int64 value)
-{
-	const PcfgSetting *s = &pcfg_settings[id];
-	char		text[64];
-
-	if (!pcfg_setting_in_range(s, value))
-		ereport(ERROR,
-				(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
-				 errmsg("invalid value for setting \"%s\"", s->name),
-				 s->special != NULL ? errhint("%s", s->special) : 0));
-	pcfg_setting_format(s, value, text, sizeof(text));
-	put_option(&wanted->server, s->name, text);
-}
-
-/* A setting by name, as a user wrote it; canonical text is stored. */
-static void
-put_setting_text(Wanted *wanted, const char *name, const char *text)
-{
-	const PcfgSetting *s = pcfg_setting_find(name);
-	char		canonical[64];
-	char		errbuf[256];
-	const char *why;
-	const char *hint;
-	int64		value;
-
-	if (s == NULL)
-	{
-		const char *names[PCFG_SETTING_COUNT];
-		const char *nearest;
-		int			i;
-
-		for (i = 0; i < PCFG_SETTING_COUNT; i++)
-			names[i] = pcfg_settings[i].name;
-		nearest = pcfg_nearest_name(name, names, PCFG_SETTING_COUNT);
-		ereport(ERROR,
-				(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
-				 errmsg("setting \"%s\" does not exist", name),
-				 nearest != NULL ? errhint("Perhaps you meant the setting \"%s\".", nearest) :
-				 errhint("The columns of pool_config.targets name all settings.")));
-	}
-	if (s->kind == PCFG_KIND_TEXT)
-	{
-		put_option(&wanted->server, name, text);
-		return;
-	}
-	if (!pcfg_setting_parse(s, text, &value, errbuf, sizeof(errbuf), &why, &hint))
-		ereport(ERROR,
-				(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
-				 errmsg("%s", why),
-				 hint != NULL ? errhint("%s", hint) : 0));
-	pcfg_setting_format(s, value, canonical, sizeof(canonical));
-	put_option(&wanted->server, s->name, canonical);
-}
-
-/* Everything that is wrong with an address, in one error. */
-static void
-report_problems(const PcfgAddress *address)
-{
-	StringInfoData message;
-	const char *hint = NULL;
-	int			i;
-
-	if (address->out_of_memory)
-		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
-	initStringInfo(&message);
-	for (i = 0; i < address->nproblems; i++)
-	{
-		const PcfgProblem *p = &address->problems[i];
-
-		appendStringInfo(&message, "%s%s", i > 0 ? "; " : "", p->message);
-		if (hint == NULL)
-			hint = p->hint;
-	}
-	ereport(ERROR,
-			(errcode(MAKE_SQLSTATE(address->problems[0].sqlstate[0],
-								   address->problems[0].sqlstate[1],
-								   address->problems[0].sqlstate[2],
-								   address->problems[0].sqlstate[3],
-								   address->problems[0].sqlstate[4])),
-			 errhidestmt(true), errhidecontext(true),
-			 errmsg_internal("%s", message.data),
-			 hint != NULL ? errhint("%s", hint) : 0));
-}
-
-/*
- * Parses an address and hands its keywords out one by one.
- */
-static void
-read_address(const char *url, void (*take) (void *arg, const char *name, const char *value),
-			 void *arg)
-{
-	PcfgAddress address;
-	char	   *utf8 = pg_server_to_any(url, strlen(url), PG_UTF8);
-	int			i;
-
-	pcfg_address_parse(&address, utf8);
-	PG_TRY();
-	{
-		if (address.nproblems > 0 || address.out_of_memory)
-			report_problems(&address);
-		for (i = 0; i < address.nnotices; i++)
-			ereport(NOTICE, (errmsg_internal("%s", address.notices[i].message)));
-		for (i = 0; i < address.nkeywords; i++)
-			take(arg, address.keywords[i].name,
-				 pg_any_to_server(address.keywords[i].value,
-								  strlen(address.keywords[i].value), PG_UTF8));
-	}
-	PG_FINALLY();
-	{
-		pcfg_address_free(&address);
-	}
-	PG_END_TRY();
-}
-
-/* connect_timeout of an address is our setting: libpq's own does nothing. */
-static void
-take_keyword(void *arg, const char *name, const char *value)
-{
-	Wanted	   *wanted = arg;
-
-	if (strcmp(name, "connect_timeout") == 0)
-		put_setting_text(wanted, name, value);
-	else
-		put_keyword(wanted, name, value);
-}
-
-/* Calls back for each pair of a JSON object; values as text. */
-static void
-read_object(Jsonb *object, const char *argument,
-			void (*take) (void *arg, const char *name, const char *value), void *arg)
-{
-	JsonbIterator *it;
-	JsonbValue	v;
-	JsonbIteratorToken token;
-	char	   *name = NULL;
-
-	if (!JB_ROOT_IS_OBJECT(object))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("%s is not a JSON object", argument),
-				 errhint("Write it as {\"name\": value}.")));
-	it = JsonbIteratorInit(&object->root);
-	while ((token = JsonbIteratorNext(&it, &v, true)) != WJB_DONE)
-	{
-		if (token == WJB_KEY)
-			name = pnstrdup(v.val.string.val, v.val.string.len);
-		else if (token == WJB_VALUE)
-		{
-			switch (v.type)
-			{
-				case jbvNull:
-					break;		/* as if it were not there */
-				case jbvString:
-					take(arg, name, pnstrdup(v.val.string.val, v.val.string.len));
-					break;
-				case jbvNumeric:
-					take(arg, name, DatumGetCString(DirectFunctionCall1(numeric_out,
-																		NumericGetDatum(v.val.numeric))));
-					break;
-				case jbvBool:
-					take(arg, name, v.val.boolean ? "on" : "off");
-					break;
-				default:
-					ereport(ERROR,
-							(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-							 errmsg("the value of \"%s\" in %s is not a single value",
-									name, argument)));
-			}
-		}
-	}
-}
-
-/* An entry of connect_args: the names are those of libpq. */
-static void
-take_connect_arg(void *arg, const char *name, const char *value)
-{
-	const char *hint;
-	const char *what = pcfg_address_check_name(name, &hint);
-
-	if (what != NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
-				 errhidestmt(true), errhidecontext(true),
-				 hint != NULL ? errmsg("parameter \"%s\" in connect_args %s", name, what) :
-				 errmsg("a parameter in connect_args %s", what),
-				 hint != NULL ? errhint("%s", hint) :
-				 errhint("connect_args takes the keywords of libpq.")));
-	take_keyword(arg, name, value);
-}
-
-static void
-take_setting(void *arg, const char *name, const char *value)
-{
-	put_setting_text(arg, name, value);
-}
 
 static int64
 seconds_argument(PG_FUNCTION_ARGS, int n, const char *name)
@@ -313,42 +70,42 @@ seconds_argument(PG_FUNCTION_ARGS, int n, const char *name)
 
 /* All arguments but target, role and replace. */
 static void
-read_arguments(FunctionCallInfo fcinfo, Wanted *wanted)
+read_arguments(FunctionCallInfo fcinfo, PcfgWanted *wanted)
 {
 	memset(wanted, 0, sizeof(*wanted));
 	if (!PG_ARGISNULL(ARG_URL))
-		read_address(text_to_cstring(PG_GETARG_TEXT_PP(ARG_URL)), take_keyword, wanted);
+		pcfg_read_address(text_to_cstring(PG_GETARG_TEXT_PP(ARG_URL)), pcfg_wanted_keyword, wanted);
 	if (!PG_ARGISNULL(ARG_CONNECT_ARGS))
-		read_object(PG_GETARG_JSONB_P(ARG_CONNECT_ARGS), "connect_args",
-					take_connect_arg, wanted);
+		pcfg_read_object(PG_GETARG_JSONB_P(ARG_CONNECT_ARGS), "connect_args",
+					pcfg_wanted_connect_arg, wanted);
 	if (!PG_ARGISNULL(ARG_SETTINGS))
-		read_object(PG_GETARG_JSONB_P(ARG_SETTINGS), "settings", take_setting, wanted);
+		pcfg_read_object(PG_GETARG_JSONB_P(ARG_SETTINGS), "settings", pcfg_wanted_setting_pair, wanted);
 	if (!PG_ARGISNULL(ARG_POOL_SIZE))
-		put_setting(wanted, PCFG_POOL_SIZE, PG_GETARG_INT32(ARG_POOL_SIZE));
+		pcfg_wanted_setting(wanted, PCFG_POOL_SIZE, PG_GETARG_INT32(ARG_POOL_SIZE));
 	if (!PG_ARGISNULL(ARG_MAX_OVERFLOW))
-		put_setting(wanted, PCFG_MAX_OVERFLOW, PG_GETARG_INT32(ARG_MAX_OVERFLOW));
+		pcfg_wanted_setting(wanted, PCFG_MAX_OVERFLOW, PG_GETARG_INT32(ARG_MAX_OVERFLOW));
 	if (!PG_ARGISNULL(ARG_POOL_TIMEOUT))
-		put_setting(wanted, PCFG_POOL_TIMEOUT,
+		pcfg_wanted_setting(wanted, PCFG_POOL_TIMEOUT,
 					seconds_argument(fcinfo, ARG_POOL_TIMEOUT, "pool_timeout"));
 	if (!PG_ARGISNULL(ARG_POOL_RECYCLE))
-		put_setting(wanted, PCFG_POOL_RECYCLE,
+		pcfg_wanted_setting(wanted, PCFG_POOL_RECYCLE,
 					seconds_argument(fcinfo, ARG_POOL_RECYCLE, "pool_recycle"));
 	if (!PG_ARGISNULL(ARG_POOL_PRE_PING))
-		put_setting(wanted, PCFG_POOL_PRE_PING, PG_GETARG_BOOL(ARG_POOL_PRE_PING));
+		pcfg_wanted_setting(wanted, PCFG_POOL_PRE_PING, PG_GETARG_BOOL(ARG_POOL_PRE_PING));
 	if (!PG_ARGISNULL(ARG_CONNECT_TIMEOUT))
-		put_setting(wanted, PCFG_CONNECT_TIMEOUT,
+		pcfg_wanted_setting(wanted, PCFG_CONNECT_TIMEOUT,
 					seconds_argument(fcinfo, ARG_CONNECT_TIMEOUT, "connect_timeout"));
 	if (!PG_ARGISNULL(ARG_PASSWORD))
 	{
 		char	   *password = text_to_cstring(PG_GETARG_TEXT_PP(ARG_PASSWORD));
 
-		if (pcfg_address_is_placeholder(password))
+		if (pcfg_parameter_is_placeholder(password))
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					 errhidestmt(true), errhidecontext(true),
 					 errmsg("the password is a placeholder"),
 					 errhint("Put the real password in its place.")));
-		put_option(&wanted->mapping, "password", password);
+		pcfg_option_put(&wanted->mapping, "password", password);
 	}
 }
 
@@ -414,7 +171,7 @@ option_changes(List *old, List *wanted, bool complete)
 	{
 		DefElem    *option = copyObject(lfirst_node(DefElem, lc));
 
-		option->defaction = find_option(old, option->defname) != NULL ?
+		option->defaction = pcfg_option_find(old, option->defname) != NULL ?
 			DEFELEM_SET : DEFELEM_ADD;
 		changes = lappend(changes, option);
 	}
@@ -422,7 +179,7 @@ option_changes(List *old, List *wanted, bool complete)
 	{
 		DefElem    *option = lfirst(lc);
 
-		if (complete && find_option(wanted, option->defname) == NULL)
+		if (complete && pcfg_option_find(wanted, option->defname) == NULL)
 			changes = lappend(changes, makeDefElemExtended(NULL, pstrdup(option->defname),
 														   NULL, DEFELEM_DROP, -1));
 	}
@@ -539,7 +296,7 @@ get_own_server(const char *name)
 static const char *
 option_text(List *options, const char *name, const char *otherwise)
 {
-	DefElem    *option = find_option(options, name);
+	DefElem    *option = pcfg_option_find(options, name);
 
 	return option != NULL ? strVal(option->arg) : otherwise;
 }
@@ -561,7 +318,7 @@ describe(const char *name, const RoleSpec *role)
 					 option_text(mapping, "user", "(name of the local role)"));
 	appendStringInfo(&line, ", sslmode %s",
 					 option_text(server->options, "sslmode", "prefer"));
-	if (find_option(mapping, "password") == NULL)
+	if (pcfg_option_find(mapping, "password") == NULL)
 		appendStringInfoString(&line, ", no password: for superusers only");
 	return cstring_to_text_with_len(line.data, line.len);
 }
@@ -577,7 +334,7 @@ pcfg_sql_create_target(PG_FUNCTION_ARGS)
 	char	   *name = target_argument(fcinfo);
 	bool		replace = !PG_ARGISNULL(ARG_REPLACE) && PG_GETARG_BOOL(ARG_REPLACE);
 	RoleSpec   *role = role_argument(fcinfo);
-	Wanted		wanted;
+	PcfgWanted		wanted;
 	Oid			server;
 
 	if (PG_ARGISNULL(ARG_URL))
@@ -606,7 +363,7 @@ pcfg_sql_alter_target(PG_FUNCTION_ARGS)
 	char	   *name = target_argument(fcinfo);
 	RoleSpec   *role = role_argument(fcinfo);
 	ForeignServer *server = get_own_server(name);
-	Wanted		wanted;
+	PcfgWanted		wanted;
 
 	read_arguments(fcinfo, &wanted);
 
@@ -620,8 +377,8 @@ pcfg_sql_alter_target(PG_FUNCTION_ARGS)
 			DefElem    *option = lfirst(lc);
 
 			if (pcfg_setting_find(option->defname) != NULL &&
-				find_option(wanted.server, option->defname) == NULL)
-				put_option(&wanted.server, option->defname, strVal(option->arg));
+				pcfg_option_find(wanted.server, option->defname) == NULL)
+				pcfg_option_put(&wanted.server, option->defname, strVal(option->arg));
 		}
 	}
 	alter_server(name, option_changes(server->options, wanted.server, !PG_ARGISNULL(ARG_URL)));
@@ -629,7 +386,7 @@ pcfg_sql_alter_target(PG_FUNCTION_ARGS)
 	/* a user of the new address never goes with the old one's password */
 	if (wanted.mapping != NIL)
 		put_mapping(name, server->serverid, role, wanted.mapping,
-					find_option(wanted.mapping, "user") != NULL);
+					pcfg_option_find(wanted.mapping, "user") != NULL);
 	PG_RETURN_TEXT_P(describe(name, role));
 }
 
@@ -649,7 +406,7 @@ pcfg_sql_reset_target(PG_FUNCTION_ARGS)
 					  &names, &nulls, &n);
 	for (i = 0; i < n; i++)
 	{
-		Wanted		unused = {NIL, NIL};
+		PcfgWanted		unused = {NIL, NIL};
 
 		if (nulls[i])
 			ereport(ERROR,
@@ -657,7 +414,7 @@ pcfg_sql_reset_target(PG_FUNCTION_ARGS)
 					 errmsg("the name of a setting is NULL")));
 		/* for its error, when there is no such setting */
 		if (pcfg_setting_find(TextDatumGetCString(names[i])) == NULL)
-			put_setting_text(&unused, TextDatumGetCString(names[i]), "");
+			pcfg_wanted_setting_text(&unused, TextDatumGetCString(names[i]), "");
 	}
 	foreach(lc, server->options)
 	{
@@ -756,9 +513,9 @@ list_keyword(void *arg, const char *name, const char *value)
 static void
 list_connect_arg(void *arg, const char *name, const char *value)
 {
-	Wanted		unused = {NIL, NIL};
+	PcfgWanted		unused = {NIL, NIL};
 
-	take_connect_arg(&unused, name, value);
+	pcfg_wanted_connect_arg(&unused, name, value);
 	list_keyword(arg, name, value);
 }
 
@@ -782,11 +539,11 @@ pcfg_sql_parse_url(PG_FUNCTION_ARGS)
 					 errhint("Leave the driver out, or say libpq.")));
 	}
 	InitMaterializedSRF(fcinfo, 0);
-	read_address(text_to_cstring(PG_GETARG_TEXT_PP(0)), list_keyword, &listing);
+	pcfg_read_address(text_to_cstring(PG_GETARG_TEXT_PP(0)), list_keyword, &listing);
 	if (!PG_ARGISNULL(1))
 	{
 		listing.source = "connect_args";
-		read_object(PG_GETARG_JSONB_P(1), "connect_args", list_connect_arg, &listing);
+		pcfg_read_object(PG_GETARG_JSONB_P(1), "connect_args", list_connect_arg, &listing);
 	}
 	return (Datum) 0;
 }

@@ -3,7 +3,7 @@
  * url/address.c
  *	  An address as people paste it, to libpq's keywords.
  *
- * Floor 1; backends; no server header, no ereport.
+ * Floor 2; backends; no server header, no ereport.
  *
  *-------------------------------------------------------------------------
  */
@@ -18,6 +18,7 @@
 #include <strings.h>
 
 #include "shared/setting_table.h"
+#include "url/parameter.h"
 
 #define INVALID_PARAMETER	"22023"
 #define SYNTAX_ERROR		"42601"
@@ -94,70 +95,9 @@ pcfg_address_free(PcfgAddress *a)
 }
 
 /* ----------------------------------------------------------------
- * names of parameters
+ * characters and names
  * ----------------------------------------------------------------
  */
-
-/* Names that other drivers have for things, and what they are called here. */
-static const struct
-{
-	const char *name;
-	const char *hint;
-}			foreign_names[] =
-{
-	{"timeout", "That is asyncpg's name; libpq's is connect_timeout."},
-	{"command_timeout", "Give command_timeout to create_target() in settings, not in the address."},
-	{"connectTimeout", "That is JDBC's name; libpq's is connect_timeout."},
-	{"loginTimeout", "That is JDBC's name; libpq's is connect_timeout."},
-	{"socketTimeout", "That is JDBC's name; give command_timeout in settings."},
-	{"ssl_context", "Say it with sslmode and sslrootcert."},
-	{"database", "libpq calls it dbname, and it belongs behind the host: ...@host/name."},
-	{"server_settings", "Give options=-c name=value, percent-encoded."},
-	{"currentSchema", "Give options=-c search_path=..., percent-encoded."},
-	{"search_path", "Give options=-c search_path=..., percent-encoded."},
-	{"schema", "Give options=-c search_path=..., percent-encoded."},
-	{"pgbouncer", "Say what stands in front of the database with the setting pooler."},
-	{"prepared_statement_cache_size", "It tunes a driver and has no meaning here; leave it out."},
-	{"statement_cache_size", "It tunes a driver and has no meaning here; leave it out."},
-	{"async_fallback", "It tunes a driver and has no meaning here; leave it out."}
-};
-
-static bool
-libpq_knows(const char *name)
-{
-	PQconninfoOption *options = PQconndefaults();
-	PQconninfoOption *o;
-	bool		found = false;
-
-	for (o = options; o != NULL && o->keyword != NULL; o++)
-		found |= strcmp(o->keyword, name) == 0;
-	PQconninfoFree(options);
-	return found;
-}
-
-const char *
-pcfg_address_check_name(const char *name, const char **hint)
-{
-	size_t		i;
-
-	*hint = NULL;
-	if (libpq_knows(name))
-		return NULL;
-	for (i = 0; i < sizeof(foreign_names) / sizeof(foreign_names[0]); i++)
-	{
-		if (strcmp(foreign_names[i].name, name) == 0)
-		{
-			*hint = foreign_names[i].hint;
-			return "belongs to another driver";
-		}
-	}
-	if (pcfg_setting_find(name) != NULL)
-	{
-		*hint = "It is a setting of the pool: give it to create_target() as an argument or in settings.";
-		return "is not a part of an address";
-	}
-	return "is not known";
-}
 
 /* An unknown name may be half a password: its place is told, not itself. */
 static void
@@ -170,7 +110,7 @@ check_name(PcfgAddress *a, const char *name, int position)
 		"tcp_user_timeout", "channel_binding", "sslrootcert", "sslcert", "sslkey"
 	};
 	const char *hint;
-	const char *what = pcfg_address_check_name(name, &hint);
+	const char *what = pcfg_parameter_check_name(name, &hint);
 
 	if (what == NULL)
 		return;
@@ -186,57 +126,6 @@ check_name(PcfgAddress *a, const char *name, int position)
 				 "A \"&\" or \"=\" in a value must be written %%26 or %%3D.", nearest);
 		add_problem(a, UNKNOWN_OPTION, text, "parameter %d of the address is not known", position);
 	}
-}
-
-bool
-pcfg_address_is_placeholder(const char *text)
-{
-	size_t		len = strlen(text);
-
-	if (len == 0)
-		return false;
-	if (strspn(text, "*") == len || strspn(text, "xX") == len)
-		return true;
-	return (text[0] == '[' && text[len - 1] == ']') ||
-		(text[0] == '<' && text[len - 1] == '>');
-}
-
-/* ----------------------------------------------------------------
- * characters
- * ----------------------------------------------------------------
- */
-
-/* Length of the UTF-8 character at p, 0 if there is none. */
-static size_t
-utf8_length(const unsigned char *p)
-{
-	size_t		n = p[0] < 0x80 ? 1 : p[0] >= 0xc2 && p[0] < 0xe0 ? 2 :
-		p[0] >= 0xe0 && p[0] < 0xf0 ? 3 : p[0] >= 0xf0 && p[0] < 0xf5 ? 4 : 0;
-	size_t		i;
-
-	for (i = 1; i < n; i++)
-	{
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-	}
-	return n;
-}
-
-/* Control characters and broken characters are nobody's intention. */
-static bool
-text_is_sound(const char *text)
-{
-	const unsigned char *p = (const unsigned char *) text;
-
-	while (*p != '\0')
-	{
-		size_t		n = utf8_length(p);
-
-		if (n == 0 || *p < ' ' || *p == 0x7f)
-			return false;
-		p += n;
-	}
-	return true;
 }
 
 static int
@@ -283,7 +172,7 @@ check_escapes(PcfgAddress *a, const char *p, size_t len, const char *part)
 		add_problem(a, INVALID_PARAMETER,
 					"A percent sign that is meant literally must be written %25; %00 is never possible.",
 					"bad percent escape in the %s of the address", part);
-	else if (!text_is_sound(decoded))
+	else if (!pcfg_parameter_is_sound(decoded))
 	{
 		add_problem(a, INVALID_PARAMETER, NULL,
 					"the %s of the address has a control character or is not valid UTF-8", part);
@@ -516,7 +405,7 @@ value_of(const PcfgAddress *a, const char *name)
 
 	for (i = 0; i < a->nkeywords; i++)
 	{
-		if (strcmp(a->keywords[i].name, name) == 0)
+		if (a->keywords[i].name != NULL && strcmp(a->keywords[i].name, name) == 0)
 			return a->keywords[i].value;
 	}
 	return NULL;
@@ -569,7 +458,7 @@ check_values(PcfgAddress *a)
 	if (dbname != NULL && (strstr(dbname, "://") != NULL || strchr(dbname, '=') != NULL))
 		add_problem(a, INVALID_PARAMETER, NULL,
 					"the database name of the address is an address itself");
-	if (password != NULL && pcfg_address_is_placeholder(password))
+	if (password != NULL && pcfg_parameter_is_placeholder(password))
 		add_problem(a, INVALID_PARAMETER, "Put the real password in its place.",
 					"the password of the address is a placeholder");
 }
@@ -791,7 +680,7 @@ parse_trimmed(PcfgAddress *a, const char *text)
 	if (text[0] == '\0')
 		add_problem(a, INVALID_PARAMETER, "Its form is postgresql://user:password@host:port/database.",
 					"the address is empty");
-	else if (!text_is_sound(text))
+	else if (!pcfg_parameter_is_sound(text))
 		add_problem(a, INVALID_PARAMETER, NULL,
 					"the address has a control character or is not valid UTF-8");
 	else if (!check_accidents(a, text))

@@ -3,7 +3,7 @@
  * url/address.h
  *	  An address as people paste it, to libpq's keywords.
  *
- * Floor 1; backends; no server header, no ereport.
+ * Floor 2; backends; no server header, no ereport.
  *
  * libpq's parser owns the grammar.  Before it comes what it would take in
  * silence although two readings are possible, and what its error messages
@@ -50,14 +50,5 @@ extern void pcfg_address_parse(PcfgAddress *address, const char *text);
 
 /* Overwrites and frees what it holds. */
 extern void pcfg_address_free(PcfgAddress *address);
-
-/*
- * What is wrong with a parameter of that name (not its value), or NULL when
- * libpq takes it.  *hint may be set.  Names of other drivers are known.
- */
-extern const char *pcfg_address_check_name(const char *name, const char **hint);
-
-/* True for text that nobody means as a password: [YOUR-PASSWORD], ****. */
-extern bool pcfg_address_is_placeholder(const char *text);
 
 #endif							/* PCFG_ADDRESS_H */

@@ -25,7 +25,8 @@ pcfg_credentials_release(PcfgCredentialSet *set)
 {
 	if (set == NULL || --set->references > 0)
 		return;
-	explicit_bzero(set->text, set->size);
+	if (set->text != NULL)
+		explicit_bzero(set->text, set->size);
 	free(set->text);
 	free(set->keywords);
 	free(set->values);
@@ -91,8 +92,6 @@ make_set(const PcfgCredentials *message, size_t length)
 	if (set->text == NULL || set->keywords == NULL || set->values == NULL ||
 		set->init == NULL || !cut_text(set))
 	{
-		if (set->text == NULL)
-			set->size = 0;
 		pcfg_credentials_release(set);
 		return NULL;
 	}
