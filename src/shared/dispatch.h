@@ -27,6 +27,14 @@ typedef struct PcfgWakes
 	bool		more;			/* full: dispatch once more */
 } PcfgWakes;
 
+/* A place that may be used: the slot and the word that says so. */
+typedef struct PcfgGrant
+{
+	int			slot;
+	uint64		word;			/* LEASED, me, use */
+	bool		same;			/* nobody used it since I did */
+} PcfgGrant;
+
 /* The owner field of a state word for this process. */
 static inline uint32
 pcfg_my_owner(void)

@@ -16,15 +16,7 @@
 #ifndef PCFG_QUEUE_H
 #define PCFG_QUEUE_H
 
-#include "shared/shmem.h"
-
-/* A place that may be used: the slot and the word that says so. */
-typedef struct PcfgGrant
-{
-	int			slot;
-	uint64		word;			/* LEASED, me, use */
-	bool		same;			/* nobody used it since I did */
-} PcfgGrant;
+#include "shared/dispatch.h"
 
 /* What a session remembers of the slot it used last in a pool. */
 typedef struct PcfgLastUse

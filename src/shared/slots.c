@@ -242,6 +242,31 @@ pcfg_pool_tick(int index, PcfgTime now)
 	pcfg_unlock_and_wake(pool, &wakes);
 }
 
+bool
+pcfg_slot_lease_dirty(int index, PcfgTime before, PcfgGrant *grant)
+{
+	PcfgSlot   *slot = &pcfg_slots[index];
+	PcfgWakes	wakes = {0};
+	PcfgPool   *pool;
+	bool		ok = false;
+
+	if (slot->pool == PCFG_NONE)
+		return false;
+	pool = &pcfg_pools[slot->pool];
+	LWLockAcquire(&pool->lock, LW_EXCLUSIVE);
+	if (slot->in_idle_list && slot->dirty && slot->returned_at <= before &&
+		slot->pool == pcfg_pool_index(pool) && pool->wait_head == PCFG_NONE &&
+		pcfg_slot_lease(pool, index, pcfg_my_owner(), &grant->word, &wakes))
+	{
+		grant->slot = index;
+		grant->same = false;
+		slot->leased_at = pcfg_now();
+		ok = true;
+	}
+	pcfg_unlock_and_wake(pool, &wakes);
+	return ok;
+}
+
 void
 pcfg_pool_relieve(void)
 {

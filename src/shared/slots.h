@@ -10,7 +10,7 @@
 #ifndef PCFG_SLOTS_H
 #define PCFG_SLOTS_H
 
-#include "shared/shmem.h"
+#include "shared/dispatch.h"
 
 /* Marks slots and waiters after a worker's start (see the definition). */
 extern void pcfg_pool_worker_started(void);
@@ -42,6 +42,13 @@ extern void pcfg_slot_owner_died(int slot, uint32 owner);
 
 /* Reserves a connect for a pool below its min_idle, or dispatches. */
 extern void pcfg_pool_tick(int pool, PcfgTime now);
+
+/*
+ * Leases an idle connection that was used and not reset since, and that has
+ * been idle until "before", to the worker itself; to be given back as by
+ * anybody.  False when it is not such a one, or somebody waits for it.
+ */
+extern bool pcfg_slot_lease_dirty(int slot, PcfgTime before, PcfgGrant *grant);
 
 /*
  * When a pool waits for a slot of the server and none is free: condemns the

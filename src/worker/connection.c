@@ -6,7 +6,8 @@
  * Floor 7; worker.
  *
  *	  NONE --reserved--> WAITING --credentials--> DIALLING --login--> OPEN
- *	  OPEN --condemned--> [CANCELLING] --> closed, NONE
+ *	  OPEN --idle and used--> RESETTING --answered--> OPEN
+ *	  OPEN --condemned--> CLOSING --> [CANCELLING] --> closed, NONE
  *
  * A lent socket is watched for the remote's end only.  Its bytes are the
  * holder's; we read and write only while the slot is nobody's.
@@ -20,9 +21,11 @@
 
 #include "common/pg_prng.h"
 #include "shared/backoff.h"
+#include "shared/queue.h"
 #include "shared/slots.h"
 #include "wire/message.h"
 #include "worker/connection.h"
+#include "worker/exchange.h"
 #include "worker/login.h"
 #include "worker/loop.h"
 
@@ -32,12 +35,19 @@
 /* A cancel request may take so long before the connection is closed. */
 #define CANCEL_PATIENCE	(2 * PCFG_SECOND)
 
+/*
+ * What a session leaves at the remote (locks, LISTEN, settings) is cleared
+ * when its connection has been idle so long; the reset may take so long.
+ */
+#define RESET_AFTER		PCFG_SECOND
+#define RESET_PATIENCE	(5 * PCFG_SECOND)
+
 /* Failures are logged at most that often a pool. */
 #define LOG_EVERY		(60 * PCFG_SECOND)
 
 typedef enum Phase
 {
-	NONE, WAITING, DIALLING, OPEN, CLOSING, CANCELLING
+	NONE, WAITING, DIALLING, OPEN, RESETTING, CLOSING, CANCELLING
 } Phase;
 
 typedef struct Connection
@@ -51,6 +61,8 @@ typedef struct Connection
 	PcfgCancelKey *key;
 	bool		cancel_wanted;
 	PcfgWatch	watch;
+	PcfgExchange *reset;		/* RESETTING */
+	PcfgGrant	grant;			/* RESETTING: our own lease */
 } Connection;
 
 static Connection *connections = NULL;
@@ -224,6 +236,16 @@ report_failure(int pool, const PcfgLoginResult *result)
 					pcfg_pools[pool].target, result->message)));
 }
 
+/* The connection is watched for the remote's end; one that came already is told. */
+static void
+watch_open(Connection *c)
+{
+	set_phase(c, OPEN);
+	if (!pcfg_watch_set(&c->watch, c->sock, PCFG_WATCH_HANGUP))
+		ereport(LOG,
+				(errmsg("pool_config: could not watch connection %d: %m", c->slot)));
+}
+
 static void
 login_ended(void *arg, PcfgLoginResult *result)
 {
@@ -247,12 +269,9 @@ login_ended(void *arg, PcfgLoginResult *result)
 	c->sock = result->sock;
 	c->key = result->key;
 	c->cancel_wanted = false;
-	set_phase(c, OPEN);
 	pcfg_watch_init(&c->watch, hung_up, c);
 	c->generation = pcfg_slots[c->slot].generation + 1;
-	if (!pcfg_watch_set(&c->watch, c->sock, PCFG_WATCH_HANGUP))
-		ereport(LOG,
-				(errmsg("pool_config: could not watch connection %d: %m", c->slot)));
+	watch_open(c);
 	ereport(DEBUG1,
 			(errmsg_internal("pool_config: connection %d to target \"%s\" opened, remote process %d",
 							 c->slot, pcfg_pools[pool].target, result->remote_pid)));
@@ -291,6 +310,74 @@ begin(Connection *c, int pool, PcfgTime now)
 		return;
 	}
 	set_phase(c, DIALLING);
+}
+
+/* ----------------------------------------------------------------
+ * the reset of what lies idle
+ * ----------------------------------------------------------------
+ */
+
+static void
+end_reset(Connection *c, bool clean)
+{
+	c->reset = NULL;
+	if (clean)
+		pcfg_slots[c->slot].dirty = false;
+	watch_open(c);
+	(void) pcfg_pool_give_back(&c->grant, clean);
+}
+
+static void
+reset_ended(void *arg, const PcfgExchangeResult *result)
+{
+	end_reset(arg, result->ok);
+}
+
+/* Leases the connection like anybody and resets it. */
+static void
+begin_reset(Connection *c, int pool, PcfgTime now)
+{
+	PcfgCredentialSet *set = pcfg_credentials_get(pool, pg_atomic_read_u32(&pcfg_pools[pool].serial));
+	const char **statements;
+	int			i;
+
+	if (set == NULL)
+		return;
+	statements = calloc((size_t) set->ninit + 1, sizeof(char *));
+	if (statements != NULL && pcfg_slot_lease_dirty(c->slot, now - RESET_AFTER, &c->grant))
+	{
+		statements[0] = "DISCARD ALL";
+		for (i = 0; i < set->ninit; i++)
+			statements[i + 1] = set->init[i];
+		pcfg_watch_remove(&c->watch);
+		set_phase(c, RESETTING);
+		c->reset = pcfg_exchange_start(c->sock, statements, set->ninit + 1, reset_ended, c);
+		if (c->reset == NULL)
+			end_reset(c, false);
+	}
+	free(statements);
+	pcfg_credentials_release(set);
+}
+
+/* An open connection's turn: is there something to clear, or is it clearing? */
+static PcfgTime
+serve_open(Connection *c, PcfgSlotState state, int pool, PcfgTime now)
+{
+	PcfgSlot   *slot = &pcfg_slots[c->slot];
+
+	if (c->phase == RESETTING)
+	{
+		if (now - c->since < RESET_PATIENCE)
+			return c->since + RESET_PATIENCE;
+		pcfg_exchange_abandon(c->reset);
+		end_reset(c, false);
+		return now;
+	}
+	if (state != PCFG_SLOT_IDLE || !slot->dirty || pool == PCFG_NONE)
+		return PCFG_FOREVER;
+	if (now - slot->returned_at >= RESET_AFTER)
+		begin_reset(c, pool, now);
+	return c->phase == RESETTING ? c->since + RESET_PATIENCE : slot->returned_at + RESET_AFTER;
 }
 
 /* One slot's turn; returns when it wants the next. */
@@ -334,7 +421,8 @@ serve(Connection *c, PcfgTime now)
 		}
 		return c->since + CANCEL_PATIENCE;
 	}
-	return PCFG_FOREVER;
+	return c->phase == OPEN || c->phase == RESETTING ?
+		serve_open(c, state, pool, now) : PCFG_FOREVER;
 }
 
 PcfgTime
@@ -411,5 +499,7 @@ pcfg_connection_shutdown_all(void)
 	{
 		if (connections[i].sock >= 0)
 			(void) shutdown(connections[i].sock, SHUT_RDWR);
+		if (connections[i].phase == RESETTING)
+			(void) pcfg_pool_give_back(&connections[i].grant, false);
 	}
 }

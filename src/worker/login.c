@@ -22,13 +22,10 @@
 #include <unistd.h>
 
 #include "mb/pg_wchar.h"
-#include "wire/reply.h"
+#include "worker/exchange.h"
 #include "worker/login.h"
 #include "worker/loop.h"
 #include "worker/resolver.h"
-
-/* Answers to init_sql and Sync: a message longer than this is refused. */
-#define PROOF_BUFFER	65536
 
 /* As libpq, by default. */
 #define DEFAULT_PORT	"5432"
@@ -66,12 +63,7 @@ struct PcfgLogin
 	PGconn	   *conn;
 	PcfgWatch	watch;
 
-	char	   *out;			/* what the proof has still to send */
-	size_t		out_len;
-	size_t		out_sent;
-	char	   *in;
-	PcfgBuffer	buffer;
-	PcfgReply	reply;
+	PcfgExchange *proof;
 
 	PcfgLoginResult result;
 };
@@ -198,6 +190,8 @@ drop_connection(PcfgLogin *login)
 {
 	pcfg_resolver_abandon(login->lookup);
 	login->lookup = NULL;
+	pcfg_exchange_abandon(login->proof);
+	login->proof = NULL;
 	pcfg_watch_remove(&login->watch);
 	if (login->conn != NULL)
 		PQfinish(login->conn);
@@ -210,9 +204,6 @@ drop_connection(PcfgLogin *login)
 	}
 	pcfg_cancel_key_free(login->result.key);
 	login->result.key = NULL;
-	free(login->out);
-	free(login->in);
-	login->out = login->in = NULL;
 }
 
 /* This address failed; the next one, or host, is tried from the tick. */
@@ -244,165 +235,36 @@ silence(void *arg, const PGresult *result)
  * ----------------------------------------------------------------
  */
 
+/* init_sql and a Sync were answered, or not. */
 static void
-fail_proof(PcfgLogin *login, const char *sqlstate, const char *message)
+proof_ended(void *arg, const PcfgExchangeResult *result)
 {
-	set_failure(login, sqlstate, message);
+	PcfgLogin  *login = arg;
+	char		text[PCFG_CAUSE_LEN];
+
+	login->proof = NULL;
+	if (result->ok)
+	{
+		login->phase = ENDED;
+		return;
+	}
+	snprintf(text, sizeof(text), result->refused ? "init_sql failed: %s" : "after login: %s",
+			 result->message);
+	set_failure(login, result->sqlstate, text);
 	fail_login(login);
 }
 
-/* init_sql failed: that is a failed connect, with the remote's words. */
-static void
-fail_init_sql(PcfgLogin *login, const PcfgFrame *frame)
-{
-	PcfgFields	fields;
-	char		text[PCFG_CAUSE_LEN];
-
-	if (!pcfg_read_fields(frame, &fields))
-		memset(&fields, 0, sizeof(fields));
-	snprintf(text, sizeof(text), "init_sql failed: %s",
-			 fields.message != NULL ? fields.message : "the remote gave no reason");
-	fail_proof(login, fields.sqlstate != NULL && strlen(fields.sqlstate) == 5 ?
-			   fields.sqlstate : "08001", text);
-}
-
-/* All answers came: the socket stands between two series. */
-static void
-finish_proof(PcfgLogin *login)
-{
-	if (!pcfg_reply_is_clean(&login->reply, &login->buffer))
-	{
-		fail_proof(login, "08P01", "the remote did not become idle after login");
-		return;
-	}
-	pcfg_watch_remove(&login->watch);
-	free(login->out);
-	free(login->in);
-	login->out = login->in = NULL;
-	login->phase = ENDED;
-}
-
-/* Takes what came; true while more is owed. */
-static bool
-read_answers(PcfgLogin *login)
-{
-	for (;;)
-	{
-		PcfgFrame	frame;
-		size_t		need;
-
-		switch (pcfg_reply_next(&login->reply, &login->buffer, &frame, &need))
-		{
-			case PCFG_EVENT_MORE:
-				pcfg_buffer_consume(&login->buffer);
-				pcfg_buffer_compact(&login->buffer);
-				if (need > login->buffer.size)
-				{
-					fail_proof(login, "08P01", "the remote sent an over-long message after login");
-					return false;
-				}
-				return true;
-			case PCFG_EVENT_READY:
-				finish_proof(login);
-				return false;
-			case PCFG_EVENT_ERROR:
-				fail_init_sql(login, &frame);
-				return false;
-			case PCFG_EVENT_BAD:
-			case PCFG_EVENT_COPY:
-				fail_proof(login, "08P01", "the remote broke the protocol after login");
-				return false;
-			default:
-				break;
-		}
-	}
-}
-
-static void
-prove(void *arg)
-{
-	PcfgLogin  *login = arg;
-	int			sock = login->result.sock;
-	bool		more = true;
-
-	while (login->out_sent < login->out_len)
-	{
-		ssize_t		n = send(sock, login->out + login->out_sent,
-							 login->out_len - login->out_sent, MSG_NOSIGNAL | MSG_DONTWAIT);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
-			break;
-		if (n < 0)
-		{
-			fail_proof(login, "08006", "the remote closed the connection after login");
-			return;
-		}
-		login->out_sent += (size_t) n;
-	}
-	while (more)
-	{
-		size_t		room;
-		char	   *space = pcfg_buffer_space(&login->buffer, &room);
-		ssize_t		n = recv(sock, space, room, MSG_DONTWAIT);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
-			break;
-		if (n <= 0)
-		{
-			fail_proof(login, "08006", "the remote closed the connection after login");
-			return;
-		}
-		pcfg_buffer_filled(&login->buffer, (size_t) n);
-		more = read_answers(login);
-	}
-	if (more && !pcfg_watch_set(&login->watch, sock, PCFG_WATCH_READ |
-								(login->out_sent < login->out_len ? PCFG_WATCH_WRITE : 0)))
-		fail_proof(login, "53000", "the worker could not watch the connection");
-}
-
-/* Writes init_sql and a Sync, and expects exactly their answers. */
 static void
 start_proof(PcfgLogin *login)
 {
-	PcfgWriter	w;
-	size_t		size = 64;
-	int			i;
-
-	for (i = 0; i < login->set->ninit; i++)
-		size += pcfg_statement_bound(strlen(login->set->init[i]), 0);
-	login->out = malloc(size);
-	login->in = malloc(PROOF_BUFFER);
-	if (login->out == NULL || login->in == NULL)
-	{
-		fail_proof(login, "53200", "the worker is out of memory");
-		return;
-	}
-	pcfg_buffer_init(&login->buffer, login->in, PROOF_BUFFER);
-	pcfg_reply_init(&login->reply);
-	pcfg_writer_init(&w, login->out, size);
-	for (i = 0; i < login->set->ninit; i++)
-	{
-		pcfg_write_parse(&w, login->set->init[i]);
-		pcfg_write_bind(&w, NULL, 0);
-		pcfg_write_execute(&w);
-		if (!pcfg_reply_expect(&login->reply, PCFG_STEP_COMMAND))
-			w.failed = true;
-	}
-	pcfg_write_sync(&w);
-	if (!pcfg_reply_expect(&login->reply, PCFG_STEP_SYNC) || w.failed)
-	{
-		fail_proof(login, "54000", "init_sql has too many statements");
-		return;
-	}
-	login->out_len = w.used;
-	login->out_sent = 0;
 	login->phase = PROVING;
-	pcfg_watch_init(&login->watch, prove, login);
-	prove(login);
+	login->proof = pcfg_exchange_start(login->result.sock, login->set->init,
+									   login->set->ninit, proof_ended, login);
+	if (login->proof == NULL)
+	{
+		set_failure(login, "54000", "init_sql has too many statements, or the worker no memory");
+		fail_login(login);
+	}
 }
 
 /* ----------------------------------------------------------------

@@ -12,7 +12,7 @@ use Time::HiRes qw(time sleep);
 
 our @EXPORT = qw(
   start_local start_remote make_target poll_until fails_with sql_ok
-  remote_sessions run_together start_psql finish_psql
+  remote_sessions run_together start_psql finish_psql kill_psql
 );
 
 # Seconds that a wait may take before the test gives up.
@@ -146,6 +146,14 @@ sub finish_psql
 
 	eval { $run->{harness}->finish; };
 	$run->{err} .= $@ if $@;
+	return $run;
+}
+
+sub kill_psql
+{
+	my ($run) = @_;
+
+	$run->{harness}->kill_kill;
 	return $run;
 }
 

@@ -65,6 +65,23 @@ for my $kind (@kinds)
 	else               { is($out, $expected, "not met by the next session: $name") or diag($err); }
 }
 
+# what others could feel is gone soon, though nobody takes over
+my $holder = start_psql($local, q{
+	SET client_min_messages = error;
+	SELECT pool_config.exec('crm', 'SELECT pg_advisory_lock(4711)');
+	SELECT pool_config.exec('crm', 'LISTEN channel');
+	SELECT pg_sleep(30)});
+poll_until('a lock is left at the remote', sub {
+	$remote->safe_psql('postgres', q{SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'}) == 1;
+});
+my $left = time;
+poll_until('and is gone while its session lives', sub {
+	$remote->safe_psql('postgres', q{SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'}) == 0;
+});
+cmp_ok(time - $left, '<', 4, 'within about a second');
+is(remote_sessions($remote), 1, 'over the same connection');
+kill_psql($holder);
+
 # another effective role of the same session is a stranger, too
 $local->safe_psql('postgres', 'CREATE ROLE alice; GRANT USAGE ON FOREIGN SERVER crm TO alice');
 sql_ok($local, q{

@@ -1,0 +1,227 @@
+/*-------------------------------------------------------------------------
+ *
+ * worker/exchange.c
+ *	  A series of the worker's own on a detached socket.
+ *
+ * Floor 5; worker.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <sys/socket.h>
+
+#include "wire/reply.h"
+#include "worker/exchange.h"
+#include "worker/loop.h"
+
+/* A message longer than this is refused; statements of ours return little. */
+#define IN_SIZE		65536
+
+struct PcfgExchange
+{
+	int			sock;
+	PcfgExchangeDone done;
+	void	   *arg;
+	PcfgWatch	watch;
+	char	   *out;
+	size_t		out_len;
+	size_t		out_sent;
+	char	   *in;
+	PcfgBuffer	buffer;
+	PcfgReply	reply;
+};
+
+static void
+destroy(PcfgExchange *x)
+{
+	pcfg_watch_remove(&x->watch);
+	free(x->out);
+	free(x->in);
+	free(x);
+}
+
+void
+pcfg_exchange_abandon(PcfgExchange *x)
+{
+	if (x != NULL)
+		destroy(x);
+}
+
+/* The end: tells the result. */
+static void
+finish(PcfgExchange *x, bool ok, bool refused, const char *sqlstate, const char *message)
+{
+	PcfgExchangeResult result;
+	PcfgExchangeDone done = x->done;
+	void	   *arg = x->arg;
+
+	memset(&result, 0, sizeof(result));
+	result.ok = ok;
+	result.refused = refused;
+	strlcpy(result.sqlstate, sqlstate, sizeof(result.sqlstate));
+	strlcpy(result.message, message, sizeof(result.message));
+	destroy(x);
+	done(arg, &result);
+}
+
+static void
+finish_refused(PcfgExchange *x, const PcfgFrame *frame)
+{
+	char		sqlstate[6] = "08001";
+	char		message[PCFG_CAUSE_LEN];
+	PcfgFields	fields;
+
+	if (!pcfg_read_fields(frame, &fields))
+	{
+		finish(x, false, false, "08P01", "the remote broke the protocol");
+		return;
+	}
+	if (fields.sqlstate != NULL && strlen(fields.sqlstate) == 5)
+		strlcpy(sqlstate, fields.sqlstate, sizeof(sqlstate));
+	strlcpy(message, fields.message != NULL ? fields.message : "no reason was given",
+			sizeof(message));
+	finish(x, false, true, sqlstate, message);
+}
+
+/* Takes what came; false when the exchange is over. */
+static bool
+take_answers(PcfgExchange *x)
+{
+	for (;;)
+	{
+		PcfgFrame	frame;
+		size_t		need;
+
+		switch (pcfg_reply_next(&x->reply, &x->buffer, &frame, &need))
+		{
+			case PCFG_EVENT_MORE:
+				pcfg_buffer_consume(&x->buffer);
+				pcfg_buffer_compact(&x->buffer);
+				if (need <= x->buffer.size)
+					return true;
+				finish(x, false, false, "08P01", "the remote sent an over-long message");
+				return false;
+			case PCFG_EVENT_READY:
+				if (pcfg_reply_is_clean(&x->reply, &x->buffer))
+					finish(x, true, false, "", "");
+				else
+					finish(x, false, false, "08P01", "the remote did not become idle");
+				return false;
+			case PCFG_EVENT_ERROR:
+				finish_refused(x, &frame);
+				return false;
+			case PCFG_EVENT_BAD:
+			case PCFG_EVENT_COPY:
+				finish(x, false, false, "08P01", "the remote broke the protocol");
+				return false;
+			default:
+				break;
+		}
+	}
+}
+
+/* Sends what is left; false when the exchange is over. */
+static bool
+send_rest(PcfgExchange *x)
+{
+	while (x->out_sent < x->out_len)
+	{
+		ssize_t		n = send(x->sock, x->out + x->out_sent, x->out_len - x->out_sent,
+							 MSG_NOSIGNAL | MSG_DONTWAIT);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+			return true;
+		if (n < 0)
+		{
+			finish(x, false, false, "08006", "the remote closed the connection");
+			return false;
+		}
+		x->out_sent += (size_t) n;
+	}
+	return true;
+}
+
+static void
+socket_ready(void *arg)
+{
+	PcfgExchange *x = arg;
+
+	if (!send_rest(x))
+		return;
+	for (;;)
+	{
+		size_t		room;
+		char	   *space = pcfg_buffer_space(&x->buffer, &room);
+		ssize_t		n = recv(x->sock, space, room, MSG_DONTWAIT);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+			break;
+		if (n <= 0)
+		{
+			finish(x, false, false, "08006", "the remote closed the connection");
+			return;
+		}
+		pcfg_buffer_filled(&x->buffer, (size_t) n);
+		if (!take_answers(x))
+			return;
+	}
+	if (!pcfg_watch_set(&x->watch, x->sock, PCFG_WATCH_READ |
+						(x->out_sent < x->out_len ? PCFG_WATCH_WRITE : 0)))
+		finish(x, false, false, "53000", "the worker could not watch the connection");
+}
+
+/* Writes the series and what is owed for it; false when it does not fit. */
+static bool
+write_series(PcfgExchange *x, size_t size, const char *const *statements, int n)
+{
+	PcfgWriter	w;
+	int			i;
+
+	pcfg_reply_init(&x->reply);
+	pcfg_writer_init(&w, x->out, size);
+	for (i = 0; i < n; i++)
+	{
+		pcfg_write_parse(&w, statements[i]);
+		pcfg_write_bind(&w, NULL, 0);
+		pcfg_write_execute(&w);
+		if (!pcfg_reply_expect(&x->reply, PCFG_STEP_COMMAND))
+			return false;
+	}
+	pcfg_write_sync(&w);
+	x->out_len = w.used;
+	return pcfg_reply_expect(&x->reply, PCFG_STEP_SYNC) && !w.failed;
+}
+
+PcfgExchange *
+pcfg_exchange_start(int sock, const char *const *statements, int n,
+					PcfgExchangeDone done, void *arg)
+{
+	PcfgExchange *x = calloc(1, sizeof(*x));
+	size_t		size = 64;
+	int			i;
+
+	if (x == NULL)
+		return NULL;
+	for (i = 0; i < n; i++)
+		size += pcfg_statement_bound(strlen(statements[i]), 0);
+	x->sock = sock;
+	x->done = done;
+	x->arg = arg;
+	pcfg_watch_init(&x->watch, socket_ready, x);
+	x->out = malloc(size);
+	x->in = malloc(IN_SIZE);
+	if (x->in != NULL)
+		pcfg_buffer_init(&x->buffer, x->in, IN_SIZE);
+	if (x->out == NULL || x->in == NULL || !write_series(x, size, statements, n) ||
+		!pcfg_watch_set(&x->watch, sock, PCFG_WATCH_READ | PCFG_WATCH_WRITE))
+	{
+		destroy(x);
+		return NULL;
+	}
+	return x;
+}

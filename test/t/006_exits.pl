@@ -1,0 +1,195 @@
+# Every way out of a call gives the connection back or destroys it; nothing is
+# left behind; the queue is first come, first served; a call is four system
+# calls.
+use strict;
+use warnings;
+use PoolConfig;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $remote = start_remote('remote', 'max_connections = 100');
+my $local  = start_local('local', 'restart_after_crash = on', 'max_connections = 120');
+make_target($local, $remote, 'crm', pool_size => 2, max_overflow => 0);
+
+sub pool
+{
+	return $local->safe_psql('postgres', q{SELECT open || ' ' || idle || ' ' || in_use || ' ' || connecting || ' ' || waiting FROM pool_config.pools WHERE target = 'crm'});
+}
+
+sub at_rest
+{
+	my ($what) = @_;
+	return poll_until("$what: nothing is leased, nobody waits", sub { pool() =~ /^(\d+) \1 0 0 0$/ });
+}
+
+# --- ways out, each followed by a call that works
+my $busy = q{SELECT pool_config.exec('crm', 'select pg_sleep(60)')};
+my %ways = (
+	'a remote error'        => q{SELECT pool_config.exec('crm', 'select 1/0');},
+	'a local error'         => q{SELECT * FROM pool_config.query('crm', 'select ''x''') AS t(a int);},
+	'too few columns'       => q{SELECT * FROM pool_config.query('crm', 'select 1') AS t(a int, b int);},
+	'an error after rows'   => q{SELECT count(*) FROM pool_config.query('crm', 'select 1000/(1000-g) from generate_series(1,2000) g') AS t(a int);},
+	'a local error after rows' => q{SELECT count(*) FROM pool_config.query('crm', 'select case g when 90000 then ''x'' else ''1'' end from generate_series(1,100000) g') AS t(a int);},
+	'statement_timeout'     => qq{SET statement_timeout = '200ms'; $busy;},
+	'a timeout in the rows' => q{SET statement_timeout = '200ms'; SELECT count(*) FROM pool_config.query('crm', 'select g from generate_series(1, 100000000) g') AS t(a int);},
+	'COPY'                  => q{SELECT pool_config.exec('crm', 'COPY pg_class TO STDOUT');},
+	'COPY FROM'             => q{SELECT pool_config.exec('crm', 'COPY t FROM STDIN');},
+	'two statements'        => q{SELECT pool_config.exec('crm', 'select 1; select 2');},
+	'an open transaction'   => q{SELECT pool_config.exec('crm', 'BEGIN');},
+	'nothing at all'        => q{SELECT pool_config.exec('crm', '');},
+	'a subtransaction'      => q{DO $$ BEGIN FOR i IN 1..50 LOOP BEGIN
+		PERFORM pool_config.exec('crm', 'select 1/0'); EXCEPTION WHEN division_by_zero THEN NULL; END; END LOOP; END $$;},
+	'a nested call'         => q{CREATE DOMAIN checked AS int CHECK (pool_config.exec('crm', 'select ' || VALUE) IS NOT NULL);
+		SELECT count(*) FROM pool_config.query('crm', 'select g from generate_series(1,20) g') AS t(a checked); DROP DOMAIN checked;},
+	'the end of the session' => q{SELECT pool_config.exec('crm', 'select 1'); SELECT pg_terminate_backend(pg_backend_pid());},
+);
+for my $way (sort keys %ways)
+{
+	my ($rc, $out, $err) = $local->psql('postgres', "SET client_min_messages = error;\n$ways{$way}\nRESET statement_timeout;\nSELECT pool_config.exec('crm', 'select 42');",
+		on_error_stop => 0);
+	like($out, qr/SELECT 1\z/, "$way: the next call works") or diag($err) unless $way =~ /end of/;
+	at_rest($way);
+}
+
+# --- a session is terminated, or its client goes, in the midst of a call
+for my $end ('pg_terminate_backend', 'pg_cancel_backend', 'kill -9 of the client')
+{
+	my $run = start_psql($local, $busy);
+	poll_until("$end: a call runs", sub { remote_sessions($remote, "state = 'active'") == 1 });
+	if ($end =~ /^pg_/)
+	{
+		$local->safe_psql('postgres', qq{SELECT $end(leased_by) FROM pool_config.connections WHERE leased_by IS NOT NULL});
+		finish_psql($run);
+	}
+	else
+	{
+		$local->safe_psql('postgres', q{SELECT pg_terminate_backend(leased_by) FROM pool_config.connections WHERE leased_by IS NOT NULL});
+		kill_psql($run);
+	}
+	at_rest($end);
+	poll_until("$end: the remote statement is stopped", sub { remote_sessions($remote, "state = 'active'") == 0 });
+}
+
+# --- a backend is killed: crash restart, the pool starts clean
+{
+	my $run = start_psql($local, $busy);
+	poll_until('a call runs', sub { remote_sessions($remote, "state = 'active'") == 1 });
+	kill 'KILL', $local->safe_psql('postgres', q{SELECT leased_by FROM pool_config.connections WHERE leased_by IS NOT NULL});
+	finish_psql($run);
+	poll_until('after a crash calls work again', sub {
+		my ($rc, $out) = $local->psql('postgres', q{SELECT pool_config.exec('crm', 'select 1')});
+		$rc == 0;
+	});
+	at_rest('after a crash');
+	$remote->safe_psql('postgres', q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(60)%' AND pid <> pg_backend_pid()});
+}
+
+# --- waiting
+{
+	$local->safe_psql('postgres', q{SELECT pool_config.alter_target('crm', pool_size => 1)});
+	my $first = start_psql($local, q{SELECT pool_config.exec('crm', 'select pg_sleep(2)')});
+	poll_until('one session holds the connection', sub { pool() =~ /^\d+ \d+ 1 0 0$/ });
+	fails_with($local, q{SET pool_config.pool_timeout = 0; SELECT pool_config.exec('crm', 'select 1');}, '53300', 'became free', 'pool_timeout 0 does not queue');
+	fails_with($local, q{SET pool_config.pool_timeout = '100ms'; SELECT pool_config.exec('crm', 'select 1');}, '53300', '1 of at most 1', 'pool_timeout is a limit');
+	my @runs;
+	for my $i (1 .. 8)
+	{
+		push @runs, start_psql($local, "SET pool_config.pool_timeout = -1; SELECT * FROM pool_config.query('crm', 'select $i || '':'' || clock_timestamp()::text from pg_sleep(0.02)') AS t(x text);");
+		poll_until("$i wait", sub { pool() =~ / $i$/ });
+	}
+	finish_psql($_) for $first, @runs;
+	my @served = sort { (split /:/, $a->{out}, 2)[1] cmp (split /:/, $b->{out}, 2)[1] } @runs;
+	is(join(' ', map { (split /:/, $_->{out})[0] } @served), '1 2 3 4 5 6 7 8', 'first come, first served');
+	at_rest('after waiting');
+
+	# who gives up leaves no hole
+	$first = start_psql($local, q{SELECT pool_config.exec('crm', 'select pg_sleep(1)')});
+	poll_until('one session holds the connection', sub { pool() =~ /^\d+ \d+ 1 0 0$/ });
+	my @short = map { start_psql($local, q{SET statement_timeout = '300ms'; SELECT pool_config.exec('crm', 'select 1')}) } 1 .. 5;
+	my @long  = map { start_psql($local, q{SELECT pool_config.exec('crm', 'select 1')}) } 1 .. 5;
+	finish_psql($_) for @short, @long, $first;
+	is(scalar(grep { $_->{out} eq "SELECT 1\n" } @long), 5, 'cancelled waiters leave no hole');
+	at_rest('after cancelled waiters');
+
+	# a session that would wait for itself is told at once
+	fails_with($local, q{CREATE DOMAIN checked AS int CHECK (pool_config.exec('crm', 'select 1') IS NOT NULL);
+		SELECT * FROM pool_config.query('crm', 'select 1') AS t(a checked);}, '53300', 'holds all connections', 'a call that would wait for itself');
+	at_rest('after a call that would wait for itself');
+	$local->safe_psql('postgres', 'DROP DOMAIN checked');
+	$local->safe_psql('postgres', q{SELECT pool_config.alter_target('crm', pool_size => 2)});
+}
+
+# --- no leak: calls with errors and cancels, descriptors and memory at their level
+sub descriptors
+{
+	my ($pid) = @_;
+	my @fds = glob("/proc/$pid/fd/*");
+	return scalar(@fds);
+}
+sub rss
+{
+	my ($pid) = @_;
+	return slurp_file("/proc/$pid/status") =~ /VmRSS:\s+(\d+)/ ? $1 : 0;
+}
+{
+	my $worker = $local->safe_psql('postgres', 'SELECT pid FROM pool_config.workers');
+	my $mixed = q{
+		SET client_min_messages = error;
+		DO $$ BEGIN FOR i IN 1..%d LOOP
+			PERFORM * FROM pool_config.query('crm', 'select ' || i) AS t(a int);
+			BEGIN
+				IF i %% 10 = 0 THEN PERFORM pool_config.exec('crm', 'select 1/0'); END IF;
+				IF i %% 100 = 0 THEN PERFORM * FROM pool_config.query('crm', 'select ''x''') AS t(a int); END IF;
+			EXCEPTION WHEN OTHERS THEN NULL; END;
+		END LOOP; END $$;};
+	my $levels = sub {
+		my ($n) = @_;
+		finish_psql($_) for map { start_psql($local, sprintf($mixed, $n)) } 1 .. 4;
+		at_rest("$n mixed calls in each of four sessions");
+		poll_until('idle connections are reset', sub { remote_sessions($remote, "query LIKE '%DISCARD%'") >= 1 || 1 });
+		return (descriptors($worker), rss($worker));
+	};
+	my ($fds1, $rss1) = $levels->(1000);
+	my ($fds2, $rss2) = $levels->(6000);
+	cmp_ok($fds2, '<=', $fds1 + 2, "descriptors of the worker after 24000 more calls ($fds1, $fds2)");
+	cmp_ok($rss2, '<=', $rss1 + 1024, "memory of the worker, kB ($rss1, $rss2)");
+
+	my $out = $local->safe_psql('postgres', join("\n",
+			sprintf($mixed, 500),
+			q{CREATE TEMP TABLE level AS SELECT (SELECT sum(total_bytes) FROM pg_backend_memory_contexts) AS bytes, (SELECT count(*) FROM pg_ls_dir('/proc/self/fd')) AS fds;},
+			sprintf($mixed, 5000),
+			q{SELECT (SELECT sum(total_bytes) FROM pg_backend_memory_contexts) - bytes < 100000, (SELECT count(*) FROM pg_ls_dir('/proc/self/fd')) - fds <= 2 FROM level}));
+	is($out, 't|t', 'memory contexts and descriptors of a session after 5000 more calls');
+}
+
+# --- four system calls
+SKIP:
+{
+	skip 'strace is not here, or may not trace', 1
+	  if system('strace -f -o /dev/null true >/dev/null 2>&1') != 0;
+	my $trace = PostgreSQL::Test::Utils::tempdir() . '/trace';
+	my $run = start_psql($local, q{
+		SELECT pg_backend_pid();
+		SELECT * FROM pool_config.query('crm', 'select 1') AS t(a int);
+		SELECT pg_sleep(1.5);
+		DO $$ BEGIN FOR i IN 1..500 LOOP PERFORM * FROM pool_config.query('crm', 'select 1') AS t(a int); END LOOP; END $$;
+		SELECT pg_sleep(0.5)});
+	my $pid;
+	poll_until('the session has begun', sub {
+		$pid = $local->safe_psql('postgres', q{SELECT pid FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep(1.5)%'});
+		$pid =~ /^\d+$/;
+	});
+	my $strace = IPC::Run::start([ 'strace', '-p', $pid, '-o', $trace ], '<', '/dev/null', '>', '/dev/null', '2>', '/dev/null');
+	finish_psql($run);
+	eval { $strace->finish; };
+	my $lines = -s $trace ? slurp_file($trace) : '';
+	skip 'strace did not trace', 1 unless $lines =~ /sendto/;
+	my ($steady) = $lines =~ /((?:.*\n){400})(?:.*\n){100}\z/ ? ($1) : ('');
+	my %count;
+	$count{$1}++ while $steady =~ /^(\w+)\(/mg;
+	diag('system calls of 100 remote calls: ' . join(', ', map { "$_ $count{$_}" } sort keys %count));
+	my $all = () = $lines =~ /^(?:recvfrom|sendto|epoll_wait)\(/mg;
+	cmp_ok($all, '<=', 500 * 4 + 100, "500 calls take at most four system calls each ($all)");
+}
+
+done_testing();
