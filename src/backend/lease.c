@@ -22,6 +22,7 @@
 #include "shared/dispatch.h"
 #include "shared/settings.h"
 #include "storage/ipc.h"
+#include "utils/inval.h"
 #include "wire/message.h"
 
 /* A waiter looks at its queue at least that often; see pcfg_wait_nudge. */
@@ -215,11 +216,34 @@ wait_for_grant(PcfgTarget *target, PcfgTime deadline, PcfgGrant *grant)
 }
 
 /*
+ * The pool is gone: its target was changed, perhaps.  Then the lease goes on
+ * with what the target is now; errors if that is nothing for this role.
+ */
+static PcfgTarget *
+renew_target(PcfgLease *lease)
+{
+	PcfgTarget *fresh;
+	char		name[PCFG_NAME_LEN];
+
+	AcceptInvalidationMessages();
+	if (!lease->target->stale)
+		return lease->target;
+	strlcpy(name, lease->target->name, sizeof(name));
+	fresh = pcfg_target_open(name);
+	pcfg_target_pin(fresh);
+	pcfg_target_unpin(lease->target);
+	lease->target = fresh;
+	return fresh;
+}
+
+/*
  * Gets a slot of the pool, at once or by waiting.
  */
 static void
-take_slot(PcfgLease *lease, PcfgTarget *target, PcfgTime deadline)
+take_slot(PcfgLease *lease, PcfgTime deadline)
 {
+	PcfgTarget *target = lease->target;
+
 	for (;;)
 	{
 		bool		wait = target->policy.value[PCFG_POOL_TIMEOUT] != 0;
@@ -252,6 +276,7 @@ take_slot(PcfgLease *lease, PcfgTarget *target, PcfgTime deadline)
 				target->pool = PCFG_NONE;
 				break;
 		}
+		target = renew_target(lease);
 	}
 }
 
@@ -281,16 +306,19 @@ unlink_lease(PcfgLease *lease)
  * The connection granted is dead: back to the old place in the queue.
  */
 static void
-replace_slot(PcfgLease *lease, PcfgTarget *target, PcfgTime deadline)
+replace_slot(PcfgLease *lease, PcfgTime deadline)
 {
 	PcfgGrant	dead = lease->grant;
 
 	pcfg_channel_forget(dead.slot);
 	unlink_lease(lease);
 	lease->grant.slot = PCFG_NONE;
-	pcfg_pool_requeue(&dead);
-	if (!wait_for_grant(target, deadline, &lease->grant))
-		take_slot(lease, target, deadline);
+	pcfg_pool_requeue(lease->target->pool, &dead);
+	if (!wait_for_grant(lease->target, deadline, &lease->grant))
+	{
+		(void) renew_target(lease);
+		take_slot(lease, deadline);
+	}
 }
 
 /*
@@ -414,11 +442,11 @@ pcfg_lease_take(PcfgLease *lease, PcfgTarget *target)
 	pcfg_target_pin(target);
 	PG_TRY();
 	{
-		take_slot(lease, target, deadline);
+		take_slot(lease, deadline);
 		link_lease(lease);
 		while (!open_slot(lease, deadline))
 		{
-			replace_slot(lease, target, deadline);
+			replace_slot(lease, deadline);
 			link_lease(lease);
 		}
 	}
@@ -428,7 +456,7 @@ pcfg_lease_take(PcfgLease *lease, PcfgTarget *target)
 		if (lease->grant.slot != PCFG_NONE)
 			pcfg_lease_give_back(lease, is_untouched(lease));
 		else
-			pcfg_target_unpin(target);
+			pcfg_target_unpin(lease->target);
 		PG_RE_THROW();
 	}
 	PG_END_TRY();

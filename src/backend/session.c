@@ -104,7 +104,7 @@ expect(Run *run, PcfgStep step)
 static void
 build_series(Run *run)
 {
-	List	   *reset = run->lease.needs_reset ? reset_statements(run->target) : NIL;
+	List	   *reset = run->lease.needs_reset ? reset_statements(run->lease.target) : NIL;
 	const int16 *formats = NULL;
 	int			nformats = 0;
 	size_t		bound;
@@ -538,7 +538,7 @@ end_run(Run *run, bool clean)
 	pcfg_inbox_close(&run->inbox);
 	pcfg_lease_give_back(&run->lease, clean);
 	if (run->style_changed)
-		run->target->last.slot = PCFG_NONE;
+		run->lease.target->last.slot = PCFG_NONE;
 }
 
 /* Leases, converses, gives back.  The findings are in *run. */

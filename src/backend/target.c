@@ -481,6 +481,8 @@ pcfg_target_open(const char *name)
 	Oid			server = InvalidOid;
 	CacheEntry *entry;
 
+	/* within a long transaction, too, a call sees what was committed */
+	AcceptInvalidationMessages();
 	if (strlen(name) < NAMEDATALEN)
 		server = get_foreign_server_oid(name, true);
 	if (!OidIsValid(server))

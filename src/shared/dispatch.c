@@ -183,6 +183,7 @@ pcfg_queue_link(PcfgPool *pool, int procno)
 
 	w->pool = pcfg_pool_index(pool);
 	w->serial = pg_atomic_read_u32(&pool->serial);
+	w->pid = MyProcPid;
 	w->slot = PCFG_NONE;
 	w->prev = before;
 	w->next = before == PCFG_NONE ? pool->wait_head : pcfg_waiters[before].next;
@@ -341,7 +342,9 @@ pcfg_dispatch(PcfgPool *pool, PcfgWakes *wakes)
 		if (index == PCFG_NONE)
 			break;
 		pcfg_slots[index].leased_at = pcfg_now();
+		pcfg_slots[index].holder_pid = pcfg_waiters[procno].pid;
 		pcfg_waiters[procno].slot = index;
+		pcfg_waiters[procno].word = word;
 		pcfg_queue_unlink(pool, procno, PCFG_WAIT_GRANTED);
 		wakes->procno[wakes->n++] = procno;
 	}

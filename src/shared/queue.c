@@ -37,6 +37,7 @@ lease_now(PcfgPool *pool, const PcfgLastUse *last, PcfgGrant *grant, PcfgWakes *
 			pcfg_word_use(grant->word) == pcfg_word_use(last->word) + 1;
 	}
 	pcfg_slots[grant->slot].leased_at = pool->last_used = pcfg_now();
+	pcfg_slots[grant->slot].holder_pid = MyProcPid;
 	return true;
 }
 
@@ -84,19 +85,29 @@ pcfg_pool_lease(int index, uint32 serial, const PcfgLastUse *last, bool wait,
 	return result;
 }
 
+/* Whether the slot is still leased as it was granted; lock held. */
+static bool
+grant_stands(const PcfgGrant *grant)
+{
+	return (pg_atomic_read_u64(&pcfg_slots[grant->slot].word) & ~PCFG_WORD_CONDEMN) == grant->word;
+}
+
 void
-pcfg_pool_requeue(const PcfgGrant *grant)
+pcfg_pool_requeue(int index, const PcfgGrant *grant)
 {
 	PcfgSlot   *slot = &pcfg_slots[grant->slot];
-	PcfgPool   *pool = &pcfg_pools[slot->pool];
+	PcfgPool   *pool = &pcfg_pools[index];
 	uint64		word = grant->word;
-	PcfgWakes		wakes = {0};
+	PcfgWakes	wakes = {0};
 
 	LWLockAcquire(&pool->lock, LW_EXCLUSIVE);
-	slot->in_doubt = true;
-	(void) pcfg_slot_move(slot, &word, PCFG_SLOT_CONDEMNED, 0, pcfg_word_use(word),
-					 PCFG_BY_HOLDER);
-	wakes.worker = true;
+	if (grant_stands(grant))
+	{
+		slot->in_doubt = true;
+		(void) pcfg_slot_move(slot, &word, PCFG_SLOT_CONDEMNED, 0, pcfg_word_use(word),
+							  PCFG_BY_HOLDER);
+		wakes.worker = true;
+	}
 	pcfg_queue_link(pool, PCFG_MY_PROCNO);
 	pcfg_dispatch(pool, &wakes);
 	pcfg_unlock_and_wake(pool, &wakes);
@@ -112,7 +123,7 @@ pcfg_wait_check(PcfgGrant *grant, PcfgCause *cause)
 	{
 		pg_read_barrier();		/* pairs with the one in queue_unlink */
 		grant->slot = me->slot;
-		grant->word = pg_atomic_read_u64(&pcfg_slots[me->slot].word) & ~PCFG_WORD_CONDEMN;
+		grant->word = me->word;
 		grant->same = false;
 		pg_atomic_write_u32(&me->state, PCFG_WAIT_NONE);
 	}
@@ -173,7 +184,7 @@ pcfg_wait_abandon(void)
 	else if (state == PCFG_WAIT_GRANTED)
 	{
 		grant.slot = me->slot;
-		grant.word = pg_atomic_read_u64(&pcfg_slots[me->slot].word) & ~PCFG_WORD_CONDEMN;
+		grant.word = me->word;
 	}
 	pg_atomic_write_u32(&me->state, PCFG_WAIT_NONE);
 	if (pool->wait_head == PCFG_NONE)
@@ -196,7 +207,7 @@ pcfg_pool_give_back(const PcfgGrant *grant, bool clean)
 		return 0;				/* not ours any more: nothing to give */
 	pool = &pcfg_pools[slot->pool];
 	LWLockAcquire(&pool->lock, LW_EXCLUSIVE);
-	if ((pg_atomic_read_u64(&slot->word) & ~PCFG_WORD_CONDEMN) == grant->word)
+	if (grant_stands(grant))
 	{
 		slot->in_doubt = !clean;
 		if (pool->retired ||

@@ -50,7 +50,7 @@ extern PcfgLeaseResult pcfg_pool_lease(int pool, uint32 serial,
  * the place I had, all in one go, so that nobody slips past.  Wait as after
  * QUEUED.
  */
-extern void pcfg_pool_requeue(const PcfgGrant *grant);
+extern void pcfg_pool_requeue(int pool, const PcfgGrant *grant);
 
 /*
  * How my waiting stands.  GRANTED and FAILED end it: *grant or *cause is

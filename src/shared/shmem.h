@@ -97,6 +97,8 @@ typedef struct PcfgSlot
 	/* under the pool's lock */
 	int			pool;			/* PCFG_NONE while EMPTY, and for a moment
 								 * after it became CONNECTING */
+	int			holder_pid;		/* of the last lease: a process number is
+								 * given to the next process at once */
 	int			prev_idle;		/* in the pool's idle list; PCFG_NONE = end */
 	int			next_idle;
 	bool		in_idle_list;
@@ -146,6 +148,8 @@ typedef struct PcfgWaiter
 	int			slot;			/* valid when GRANTED */
 	PcfgTime	since;
 	uint64		ticket;			/* my turn; kept while one call tries again */
+	int			pid;			/* mine */
+	uint64		word;			/* of the slot as it was granted to me */
 } PcfgWaiter;
 
 typedef struct PcfgShared

@@ -191,27 +191,30 @@ pcfg_slot_closed(int index)
 	pcfg_dispatch_starving();
 }
 
-void
-pcfg_slot_owner_died(int index, uint32 owner)
+bool
+pcfg_slot_owner_died(int index, uint32 owner, int pid)
 {
 	PcfgSlot   *slot = &pcfg_slots[index];
-	PcfgWakes		wakes = {0};
+	PcfgWakes	wakes = {0};
 	PcfgPool   *pool;
 	uint64		word;
+	bool		had = false;
 
 	if (slot->pool == PCFG_NONE)
-		return;
+		return false;
 	pool = &pcfg_pools[slot->pool];
 	LWLockAcquire(&pool->lock, LW_EXCLUSIVE);
 	word = pg_atomic_read_u64(&slot->word);
-	if (pcfg_word_state(word) == PCFG_SLOT_LEASED && pcfg_word_owner(word) == owner)
+	if (pcfg_word_state(word) == PCFG_SLOT_LEASED &&
+		pcfg_word_owner(word) == owner && slot->holder_pid == pid)
 	{
 		slot->in_doubt = true;
-		(void) pcfg_slot_move(slot, &word, PCFG_SLOT_CONDEMNED, 0, pcfg_word_use(word),
-						 PCFG_BY_WORKER);
+		had = pcfg_slot_move(slot, &word, PCFG_SLOT_CONDEMNED, 0, pcfg_word_use(word),
+							 PCFG_BY_WORKER);
 		wakes.worker = true;
 	}
 	pcfg_unlock_and_wake(pool, &wakes);
+	return had;
 }
 
 /*
@@ -261,6 +264,7 @@ pcfg_slot_lease_dirty(int index, PcfgTime before, PcfgGrant *grant)
 		grant->slot = index;
 		grant->same = false;
 		slot->leased_at = pcfg_now();
+		slot->holder_pid = MyProcPid;
 		ok = true;
 	}
 	pcfg_unlock_and_wake(pool, &wakes);

@@ -37,8 +37,11 @@ extern void pcfg_slot_condemn(int slot, uint32 generation);
 /* CONDEMNED -> EMPTY once the worker has closed it; dispatches. */
 extern void pcfg_slot_closed(int slot);
 
-/* The lease of a process that died without giving back. */
-extern void pcfg_slot_owner_died(int slot, uint32 owner);
+/*
+ * Condemns the lease of a process that died without giving back; true if it
+ * had one.
+ */
+extern bool pcfg_slot_owner_died(int slot, uint32 owner, int pid);
 
 /* Reserves a connect for a pool below its min_idle, or dispatches. */
 extern void pcfg_pool_tick(int pool, PcfgTime now);

@@ -70,8 +70,10 @@ close_client(Client *client)
 static void
 client_died(Client *client)
 {
+	int			pid = client->pid;
+
 	close_client(client);
-	pcfg_connection_owner_died((uint32) client->procno + 1);
+	pcfg_connection_owner_died((uint32) client->procno + 1, pid);
 }
 
 /* ----------------------------------------------------------------

@@ -474,7 +474,7 @@ pcfg_connection_cancel(int slot, uint32 generation, uint64 use, uint32 owner)
 }
 
 void
-pcfg_connection_owner_died(uint32 owner)
+pcfg_connection_owner_died(uint32 owner, int pid)
 {
 	int			i;
 
@@ -482,11 +482,9 @@ pcfg_connection_owner_died(uint32 owner)
 	{
 		uint64		word = pg_atomic_read_u64(&pcfg_slots[i].word);
 
-		if (pcfg_word_state(word) == PCFG_SLOT_LEASED && pcfg_word_owner(word) == owner)
-		{
+		if (pcfg_word_state(word) == PCFG_SLOT_LEASED && pcfg_word_owner(word) == owner &&
+			pcfg_slot_owner_died(i, owner, pid))
 			connections[i].cancel_wanted = true;
-			pcfg_slot_owner_died(i, owner);
-		}
 	}
 }
 

@@ -37,7 +37,7 @@ extern int	pcfg_connection_socket(int slot, uint32 generation, uint64 use, uint3
 extern void pcfg_connection_cancel(int slot, uint32 generation, uint64 use, uint32 owner);
 
 /* A process died: its leases are condemned, and cancelled. */
-extern void pcfg_connection_owner_died(uint32 owner);
+extern void pcfg_connection_owner_died(uint32 owner, int pid);
 
 /* At exit: ends all connections, also those that processes hold copies of. */
 extern void pcfg_connection_shutdown_all(void);

@@ -151,6 +151,27 @@ my $dropped = $local->safe_psql('postgres', $pid_call);
 $local->safe_psql('postgres', q{SELECT pool_config.drop_target('crm')});
 poll_until('connections of a dropped target are closed', sub { alive("pid = $dropped") eq '' });
 
+# within one long transaction, too, the next call sees what another session did
+make_target($local, $remote, 'crm');
+my $long = start_psql($local, q{
+	BEGIN;
+	SET client_min_messages = error;
+	DO $$
+	DECLARE name text;
+	BEGIN
+		FOR i IN 1..600 LOOP
+			SELECT * INTO name FROM pool_config.query('crm', 'show application_name') AS t(x text);
+			EXIT WHEN name = 'pool_changed';
+			PERFORM pool_config.exec('crm', 'select pg_sleep(0.05)');
+		END LOOP;
+		RAISE EXCEPTION 'last seen: %', name;
+	END $$;});
+poll_until('a long transaction calls', sub { alive(q{query LIKE '%pg_sleep(0.05)%'}) ne '' });
+$local->safe_psql('postgres', q{ALTER SERVER crm OPTIONS (ADD application_name 'pool_changed')});
+finish_psql($long);
+like($long->{err}, qr/last seen: pool_changed/, 'a long transaction sees the change at its next call');
+$local->safe_psql('postgres', q{SELECT pool_config.drop_target('crm')});
+
 # a database is not held by a call that hangs
 $local->safe_psql('postgres', 'CREATE DATABASE doomed');
 $local->safe_psql('doomed', 'CREATE EXTENSION pool_config');
