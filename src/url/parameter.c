@@ -40,10 +40,11 @@ static const struct
 	{"async_fallback", "It tunes a driver and has no meaning here; leave it out."}
 };
 
+/* libpq's own list of keywords, read without its defaults. */
 static bool
 libpq_knows(const char *name)
 {
-	PQconninfoOption *options = PQconndefaults();
+	PQconninfoOption *options = PQconninfoParse("", NULL);
 	PQconninfoOption *o;
 	bool		found = false;
 
