@@ -104,7 +104,7 @@ is($local->safe_psql('postgres', q{SELECT sum(remote_pid) FROM pool_config.conne
 	'the remote knows the same processes');
 
 # --- memory stays bounded
-my $rows = 3_000_000;
+my $rows = 10_000_000;
 my $grew = $local->safe_psql('postgres', qq{
 	SET work_mem = '4MB';
 	SELECT count(*) FROM pool_config.query('crm', 'select 1, ''x''') AS t(a int, b text);
