@@ -250,8 +250,8 @@ pcfg_sql_workers(PG_FUNCTION_ARGS)
 	pid = pg_atomic_read_u32(&pcfg_shared->worker_pid);
 	if (pid != 0 && has_privs_of_role(GetUserId(), ROLE_PG_MONITOR))
 	{
-		Datum		values[9];
-		bool		nulls[9] = {0};
+		Datum		values[10];
+		bool		nulls[10] = {0};
 		char		last_error[PCFG_CAUSE_LEN];
 		int			n = 0;
 
@@ -264,6 +264,7 @@ pcfg_sql_workers(PG_FUNCTION_ARGS)
 		values[n++] = Int32GetDatum(pcfg_shared->nslots);
 		values[n++] = Int32GetDatum((int32) pg_atomic_read_u32(&pcfg_shared->worker_fds));
 		values[n++] = Int32GetDatum((int32) pg_atomic_read_u32(&pcfg_shared->worker_fd_limit));
+		values[n++] = Int64GetDatum((int64) pg_atomic_read_u64(&pcfg_shared->rescued));
 		nulls[n] = last_error[0] == '\0';
 		values[n++] = CStringGetTextDatum(last_error);
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);

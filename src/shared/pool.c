@@ -97,7 +97,7 @@ make_pool(PcfgPool *pool, const PcfgPoolKey *key, const char *target,
 		pool->nconnecting = 0;
 		memset(&pool->cause, 0, sizeof(pool->cause));
 		pool->last_used = pcfg_now();
-		pool->connects = pool->connect_failures = pool->rescued = 0;
+		pool->connects = pool->connect_failures = 0;
 		pg_atomic_write_u32(&pool->credentials_life, 0);
 		pg_atomic_write_u32(&pool->serial, pcfg_shared->last_serial);
 	}
@@ -204,7 +204,6 @@ pcfg_pool_snapshot(int index, PcfgPoolSnapshot *s)
 	s->cause = pool->cause;
 	s->connects = pool->connects;
 	s->connect_failures = pool->connect_failures;
-	s->rescued = pool->rescued;
 	LWLockRelease(&pool->lock);
 }
 

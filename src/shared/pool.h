@@ -45,7 +45,6 @@ typedef struct PcfgPoolSnapshot
 	PcfgCause	cause;
 	uint64		connects;
 	uint64		connect_failures;
-	uint64		rescued;
 } PcfgPoolSnapshot;
 
 extern void pcfg_pool_snapshot(int pool, PcfgPoolSnapshot *snapshot);

@@ -161,7 +161,7 @@ pcfg_wait_nudge(void)
 		 * time and is nobody's fault.
 		 */
 		if (wakes.n > 0 || (pool->nconnecting > nconnecting && pool->cause.retry_at == 0))
-			pool->rescued++;
+			pg_atomic_fetch_add_u64(&pcfg_shared->rescued, 1);
 	}
 	pcfg_unlock_and_wake(pool, &wakes);
 }

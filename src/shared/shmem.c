@@ -76,6 +76,7 @@ init_shared(int tranche)
 	pg_atomic_init_u32(&pcfg_shared->worker_fds, 0);
 	pg_atomic_init_u32(&pcfg_shared->worker_fd_limit, 0);
 	pg_atomic_init_u32(&pcfg_shared->nstarving, 0);
+	pg_atomic_init_u64(&pcfg_shared->rescued, 0);
 
 	for (i = 0; i < pcfg_max_pools; i++)
 	{

@@ -81,7 +81,6 @@ typedef struct PcfgPool
 	PcfgTime	last_used;		/* last lease or return */
 	uint64		connects;		/* connections made since the pool was made */
 	uint64		connect_failures;
-	uint64		rescued;		/* waits ended by the safety net: a bug if > 0 */
 	PcfgTime	starving_since; /* waits for a slot of the server since; 0 = no */
 
 	/* atomic */
@@ -176,6 +175,7 @@ typedef struct PcfgShared
 	pg_atomic_uint32 worker_fds;	/* descriptors in use, about */
 	pg_atomic_uint32 worker_fd_limit;
 	pg_atomic_uint32 nstarving; /* pools that wait for a free slot */
+	pg_atomic_uint64 rescued;	/* waits ended by the safety net: a bug if > 0 */
 
 	/* written by the worker; a torn read shows a garbled text, no more */
 	char		worker_error[PCFG_CAUSE_LEN];

@@ -162,6 +162,8 @@ sub rss
 	cmp_ok($levels[3][1], '<=', $levels[2][1] + 1, 'and its descriptors');
 }
 
+sql_ok($local, 'SELECT rescued FROM pool_config.workers', '0', 'no wake-up was lost in all this');
+
 # --- four system calls
 SKIP:
 {
