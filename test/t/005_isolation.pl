@@ -51,19 +51,32 @@ my @kinds = (
 	[ 'a cursor WITH HOLD', q{DECLARE c CURSOR WITH HOLD FOR SELECT 77}, q{select count(*)::text from pg_cursors where name = 'c'}, '0' ],
 	[ 'currval', q{SELECT nextval('s')}, q{select coalesce((select 'known' from pg_sequences where sequencename = 's' and lastval() > 0), 'no')}, qr/lastval is not yet defined/ ],
 	[ 'an open transaction', q{BEGIN}, q{select (count(*) = 0)::text from pg_stat_activity where state like 'idle in transaction%'}, 'true' ],
+	[ 'a failed transaction', q{DO $$ BEGIN RAISE 'on purpose'; END $$}, q{select (count(*) = 0)::text from pg_stat_activity where state like 'idle in transaction%'}, 'true', 'fails' ],
+	[ 'a savepoint', q{SAVEPOINT a}, q{select (count(*) = 0)::text from pg_stat_activity where state like 'idle in transaction%'}, 'true', 'fails' ],
+	[ 'a cursor', q{DECLARE c CURSOR FOR SELECT 77}, q{select count(*)::text from pg_cursors where name = 'c'}, '0', 'fails' ],
+	[ 'a large object descriptor', q{SELECT lo_open(lo_create(4711), 393216)}, q{select lo_tell(0)::text}, qr/invalid large-object descriptor/ ],
+	[ 'SET LOCAL', q{SET LOCAL work_mem = '77MB'}, 'show work_mem', '4MB' ],
+	[ 'set_config that is local', q{SELECT set_config('work_mem', '77MB', true)}, 'show work_mem', '4MB' ],
+	[ 'a subscription to COPY', q{COPY t FROM STDIN}, 'select 1::text', '1', 'fails' ],
+	[ 'client_encoding', q{SET client_encoding = 'LATIN1'}, 'show client_encoding', 'UTF8', 'fails' ],
+	[ 'client_encoding by a function', q{SELECT set_config('client_encoding', 'LATIN1', false)}, 'show client_encoding', 'UTF8', 'fails' ],
+	[ 'the random seed', q{SELECT setseed(0.5)}, 'select 1::text', '1' ],
 	[ 'LOAD and a plan cache', q{DEALLOCATE ALL}, 'select 1::text', '1' ],
 );
 for my $kind (@kinds)
 {
-	my ($name, $leave, $look, $expected) = @$kind;
+	my ($name, $leave, $look, $expected, $fails) = @$kind;
 	(my $quoted = $leave) =~ s/'/''/g;
 	(my $looked = $look) =~ s/'/''/g;
 	my ($rc, $out, $err) = $local->psql('postgres', "SET client_min_messages = error; SELECT pool_config.exec('crm', '$quoted')");
-	is($rc, 0, "left: $name") or diag($err);
+	is($rc, $fails ? 3 : 0, "left: $name") or diag($err);
 	($rc, $out, $err) = $local->psql('postgres', "SELECT * FROM pool_config.query('crm', '$looked') AS t(x text)");
 	if (ref $expected) { like($err, $expected, "not met by the next session: $name"); }
 	else               { is($out, $expected, "not met by the next session: $name") or diag($err); }
 }
+
+$local->safe_psql('postgres', q{SELECT pool_config.exec('crm', 'SELECT pg_export_snapshot()')});
+is($remote->safe_psql('postgres', q{SELECT count(*) FROM pg_ls_dir('pg_snapshots')}), 0, 'an exported snapshot ends with its call');
 
 # what others could feel is gone soon, though nobody takes over
 my $holder = start_psql($local, q{

@@ -150,8 +150,8 @@ sub rss
 		return (descriptors($worker), rss($worker));
 	};
 	my ($fds1, $rss1) = $levels->(1000);
-	my ($fds2, $rss2) = $levels->(6000);
-	cmp_ok($fds2, '<=', $fds1 + 2, "descriptors of the worker after 24000 more calls ($fds1, $fds2)");
+	my ($fds2, $rss2) = $levels->(25000);
+	cmp_ok($fds2, '<=', $fds1 + 2, "descriptors of the worker after 100000 more calls ($fds1, $fds2)");
 	cmp_ok($rss2, '<=', $rss1 + 1024, "memory of the worker, kB ($rss1, $rss2)");
 
 	my $level = q{SELECT (SELECT sum(total_bytes) FROM pg_backend_memory_contexts) || ' ' || (SELECT count(*) FROM pg_ls_dir('/proc/self/fd'));};
@@ -192,6 +192,25 @@ SKIP:
 	diag('system calls of 100 remote calls: ' . join(', ', map { "$_ $count{$_}" } sort keys %count));
 	my $all = () = $lines =~ /^(?:recvfrom|sendto|epoll_wait)\(/mg;
 	cmp_ok($all, '<=', 500 * 4 + 100, "500 calls take at most four system calls each ($all)");
+
+	# at a handover, too, one message goes out: the reset and the statement
+	$local->safe_psql('postgres', q{SELECT pool_config.alter_target('crm', pool_size => 1)});
+	my $loop = q{DO $$ BEGIN FOR i IN 1..%d LOOP PERFORM * FROM pool_config.query('crm', 'select 1') AS t(a int); PERFORM pg_sleep(%s); END LOOP; END $$;};
+	my $other = start_psql($local, sprintf($loop, 1500, 0.002));
+	$run = start_psql($local, q{SELECT pg_sleep(1.25);} . sprintf($loop, 100, 0.01));
+	poll_until('another session has begun', sub {
+		$pid = $local->safe_psql('postgres', q{SELECT pid FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep(1.25)%'});
+		$pid =~ /^\d+$/;
+	});
+	$trace .= '2';
+	$strace = IPC::Run::start([ 'strace', '-p', $pid, '-o', $trace, '-e', 'trace=sendto' ], '<', '/dev/null', '>', '/dev/null', '2>', '/dev/null');
+	finish_psql($run);
+	eval { $strace->finish; };
+	kill_psql($other);
+	my @sends  = grep { /"P\\0/ } split /\n/, slurp_file($trace);
+	my @resets = grep { /DISCARD ALL/ } @sends;
+	is(scalar(@sends), 100, '100 calls, 100 messages');
+	cmp_ok(scalar(@resets), '>=', 50, 'most of them with a reset in front: ' . scalar(@resets));
 }
 
 done_testing();
