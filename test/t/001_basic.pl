@@ -87,8 +87,9 @@ for my $i (0 .. $#runs)
 	}
 }
 is($wrong, 0, '40 sessions at once each get what they asked for');
-is($remote->safe_psql('postgres', 'SELECT max(n) FROM seen'), 5 + 1,
-	'3 + 2 connections at most, and no fewer (and the one of the other target)');
+my $most = $remote->safe_psql('postgres', 'SELECT max(n) FROM seen');
+cmp_ok($most, '>=', 5 + 1, 'all of 3 + 2 connections are used (and there is the one of the other target)');
+cmp_ok($most, '<=', 5 + 2, 'and no more, but for one that the remote is just ending');
 is($remote->safe_psql('postgres', 'SELECT count(*) FROM seen'), 40 * $calls, 'each call ran once');
 poll_until('overflow is closed when nobody waits', sub {
 	remote_sessions($remote) == 4;

@@ -169,19 +169,36 @@ SKIP:
 {
 	skip 'strace is not here, or may not trace', 1
 	  if system('strace -f -o /dev/null true >/dev/null 2>&1') != 0;
+	my $scope = '/proc/sys/kernel/yama/ptrace_scope';
+	skip 'this system lets no process be traced by another', 1
+	  if -r $scope && slurp_file($scope) > 0 && $> != 0;
 	my $trace = PostgreSQL::Test::Utils::tempdir() . '/trace';
-	my $run = start_psql($local, q{
+	my $pid;
+
+	# the session waits until it is being traced
+	my $wait = q{DO $$ BEGIN WHILE NOT EXISTS (SELECT 1 FROM traced WHERE pid = pg_backend_pid()) LOOP PERFORM pg_sleep(0.01); END LOOP; END $$;};
+	my $find = sub {
+		poll_until('a session waits for its tracer', sub {
+			$pid = $local->safe_psql('postgres', q{SELECT max(pid) FROM pg_stat_activity
+				WHERE query LIKE 'DO%FROM traced%' AND pid NOT IN (SELECT pid FROM traced)});
+			$pid =~ /^\d+$/;
+		});
+	};
+	my $attach = sub {
+		my ($file, @options) = @_;
+		my $run = IPC::Run::start([ 'strace', '-p', $pid, '-o', $file, @options ], '<', '/dev/null', '>', '/dev/null', '2>', '/dev/null');
+		poll_until('it is traced', sub { slurp_file("/proc/$pid/status") =~ /TracerPid:\s+[1-9]/ });
+		$local->safe_psql('postgres', "INSERT INTO traced VALUES ($pid)");
+		return $run;
+	};
+	$local->safe_psql('postgres', 'CREATE TABLE traced (pid int)');
+	my $run = start_psql($local, qq{
 		SELECT pg_backend_pid();
 		SELECT * FROM pool_config.query('crm', 'select 1') AS t(a int);
-		SELECT pg_sleep(1.5);
-		DO $$ BEGIN FOR i IN 1..500 LOOP PERFORM * FROM pool_config.query('crm', 'select 1') AS t(a int); END LOOP; END $$;
-		SELECT pg_sleep(0.5)});
-	my $pid;
-	poll_until('the session has begun', sub {
-		$pid = $local->safe_psql('postgres', q{SELECT pid FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep(1.5)%'});
-		$pid =~ /^\d+$/;
-	});
-	my $strace = IPC::Run::start([ 'strace', '-p', $pid, '-o', $trace ], '<', '/dev/null', '>', '/dev/null', '2>', '/dev/null');
+		$wait
+		DO \$\$ BEGIN FOR i IN 1..500 LOOP PERFORM * FROM pool_config.query('crm', 'select 1') AS t(a int); END LOOP; END \$\$});
+	$find->();
+	my $strace = $attach->($trace);
 	finish_psql($run);
 	eval { $strace->finish; };
 	my $lines = -s $trace ? slurp_file($trace) : '';
@@ -197,13 +214,10 @@ SKIP:
 	$local->safe_psql('postgres', q{SELECT pool_config.alter_target('crm', pool_size => 1)});
 	my $loop = q{DO $$ BEGIN FOR i IN 1..%d LOOP PERFORM * FROM pool_config.query('crm', 'select 1') AS t(a int); PERFORM pg_sleep(%s); END LOOP; END $$;};
 	my $other = start_psql($local, sprintf($loop, 1500, 0.002));
-	$run = start_psql($local, q{SELECT pg_sleep(1.25);} . sprintf($loop, 100, 0.01));
-	poll_until('another session has begun', sub {
-		$pid = $local->safe_psql('postgres', q{SELECT pid FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep(1.25)%'});
-		$pid =~ /^\d+$/;
-	});
+	$run = start_psql($local, $wait . sprintf($loop, 100, 0.01));
+	$find->();
 	$trace .= '2';
-	$strace = IPC::Run::start([ 'strace', '-p', $pid, '-o', $trace, '-e', 'trace=sendto' ], '<', '/dev/null', '>', '/dev/null', '2>', '/dev/null');
+	$strace = $attach->($trace, '-e', 'trace=sendto');
 	finish_psql($run);
 	eval { $strace->finish; };
 	kill_psql($other);
