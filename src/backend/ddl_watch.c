@@ -26,6 +26,7 @@
 #include "nodes/parsenodes.h"
 #include "shared/pool.h"
 #include "tcop/utility.h"
+#include "utils/resowner.h"
 
 /* One changed object; lives in TopTransactionContext. */
 typedef struct Change
@@ -113,26 +114,35 @@ retire(const Change *change)
 	}
 }
 
-/* Never raises: the transaction is committed already. */
 static void
-at_transaction_end(XactEvent event, void *arg)
+retire_all(void)
 {
 	const Change *change;
 
-	switch (event)
-	{
-		case XACT_EVENT_COMMIT:
-		case XACT_EVENT_PREPARE:
-			for (change = changes; change != NULL; change = change->next)
-				retire(change);
-			changes = NULL;
-			break;
-		case XACT_EVENT_ABORT:
-			changes = NULL;
-			break;
-		default:
-			break;
-	}
+	for (change = changes; change != NULL; change = change->next)
+		retire(change);
+	changes = NULL;
+}
+
+/*
+ * Never raises: the transaction is committed already.  It comes after the
+ * invalidation messages were sent, so that whoever finds his pool retired
+ * finds the new options, too, and does not make the old pool again.
+ */
+static void
+at_commit(ResourceReleasePhase phase, bool is_commit, bool is_top_level, void *arg)
+{
+	if (phase == RESOURCE_RELEASE_AFTER_LOCKS && is_commit && is_top_level)
+		retire_all();
+}
+
+static void
+at_transaction_end(XactEvent event, void *arg)
+{
+	if (event == XACT_EVENT_PREPARE)
+		retire_all();
+	else if (event == XACT_EVENT_ABORT)
+		changes = NULL;
 }
 
 /* What a rolled back subtransaction changed has not changed. */
@@ -162,6 +172,7 @@ pcfg_ddl_watch_install(void)
 	object_access_hook = object_access;
 	prev_process_utility_hook = ProcessUtility_hook;
 	ProcessUtility_hook = process_utility;
+	RegisterResourceReleaseCallback(at_commit, NULL);
 	RegisterXactCallback(at_transaction_end, NULL);
 	RegisterSubXactCallback(at_subtransaction_end, NULL);
 }

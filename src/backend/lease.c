@@ -246,9 +246,13 @@ take_slot(PcfgLease *lease, PcfgTime deadline)
 
 	for (;;)
 	{
-		bool		wait = target->policy.value[PCFG_POOL_TIMEOUT] != 0;
+		bool		wait;
 		PcfgCause	cause;
 
+		/* a pool that is no more must not be made again of what it was made of */
+		if (target->pool != PCFG_NONE &&
+			!pcfg_pool_is_current(target->pool, target->serial))
+			target = renew_target(lease);
 		find_pool(target, deadline);
 		if (count_held(target->pool, target->serial) >= pcfg_policy_limit(&target->policy))
 			ereport(ERROR,
@@ -257,6 +261,7 @@ take_slot(PcfgLease *lease, PcfgTime deadline)
 							target->name),
 					 errdetail("A remote call inside another one to the same target would wait for itself."),
 					 errhint("Raise pool_size or max_overflow, or do not nest the calls.")));
+		wait = target->policy.value[PCFG_POOL_TIMEOUT] != 0;
 		switch (pcfg_pool_lease(target->pool, target->serial, &target->last, wait,
 								&lease->grant, &cause))
 		{

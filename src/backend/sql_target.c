@@ -109,6 +109,26 @@ read_arguments(FunctionCallInfo fcinfo, PcfgWanted *wanted)
 	}
 }
 
+/*
+ * The server logs the statement of an error; one with an address or a
+ * password in it is better not kept.
+ */
+static void
+hide_statement(void *arg)
+{
+	errhidestmt(true);
+	errhidecontext(true);
+}
+
+static void
+push_hiding(ErrorContextCallback *callback)
+{
+	callback->callback = hide_statement;
+	callback->arg = NULL;
+	callback->previous = error_context_stack;
+	error_context_stack = callback;
+}
+
 /* ----------------------------------------------------------------
  * names
  * ----------------------------------------------------------------
@@ -331,12 +351,16 @@ describe(const char *name, const RoleSpec *role)
 Datum
 pcfg_sql_create_target(PG_FUNCTION_ARGS)
 {
-	char	   *name = target_argument(fcinfo);
+	char	   *name;
 	bool		replace = !PG_ARGISNULL(ARG_REPLACE) && PG_GETARG_BOOL(ARG_REPLACE);
-	RoleSpec   *role = role_argument(fcinfo);
+	RoleSpec   *role;
 	PcfgWanted		wanted;
 	Oid			server;
+	ErrorContextCallback hiding;
 
+	push_hiding(&hiding);
+	name = target_argument(fcinfo);
+	role = role_argument(fcinfo);
 	if (PG_ARGISNULL(ARG_URL))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
@@ -354,17 +378,23 @@ pcfg_sql_create_target(PG_FUNCTION_ARGS)
 	else
 		create_server(name, wanted.server);
 	put_mapping(name, get_foreign_server_oid(name, false), role, wanted.mapping, true);
+	error_context_stack = hiding.previous;
 	PG_RETURN_TEXT_P(describe(name, role));
 }
 
 Datum
 pcfg_sql_alter_target(PG_FUNCTION_ARGS)
 {
-	char	   *name = target_argument(fcinfo);
-	RoleSpec   *role = role_argument(fcinfo);
-	ForeignServer *server = get_own_server(name);
-	PcfgWanted		wanted;
+	char	   *name;
+	RoleSpec   *role;
+	ForeignServer *server;
+	PcfgWanted	wanted;
+	ErrorContextCallback hiding;
 
+	push_hiding(&hiding);
+	name = target_argument(fcinfo);
+	role = role_argument(fcinfo);
+	server = get_own_server(name);
 	read_arguments(fcinfo, &wanted);
 
 	/* an address is one piece: what the old one said beyond the new is void */
@@ -387,6 +417,7 @@ pcfg_sql_alter_target(PG_FUNCTION_ARGS)
 	if (wanted.mapping != NIL)
 		put_mapping(name, server->serverid, role, wanted.mapping,
 					pcfg_option_find(wanted.mapping, "user") != NULL);
+	error_context_stack = hiding.previous;
 	PG_RETURN_TEXT_P(describe(name, role));
 }
 
@@ -523,7 +554,9 @@ Datum
 pcfg_sql_parse_url(PG_FUNCTION_ARGS)
 {
 	Listing		listing = {(ReturnSetInfo *) fcinfo->resultinfo, "address"};
+	ErrorContextCallback hiding;
 
+	push_hiding(&hiding);
 	if (PG_ARGISNULL(0))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
@@ -545,5 +578,6 @@ pcfg_sql_parse_url(PG_FUNCTION_ARGS)
 		listing.source = "connect_args";
 		pcfg_read_object(PG_GETARG_JSONB_P(1), "connect_args", list_connect_arg, &listing);
 	}
+	error_context_stack = hiding.previous;
 	return (Datum) 0;
 }

@@ -97,6 +97,9 @@ for my $bad ("postgresql://u:$canary\@x\@h/db", "postgresql://u:$canary/x\@h/db"
 	my @ours = grep { /ERROR|DETAIL|HINT/ } split /\n/, $err;
 	ok(@ours && !grep({ /canary/ } @ours), 'a bad address is not repeated');
 }
+$local->psql('postgres', "SELECT pool_config.create_target('t', 'host=h password=$canary', pool_size => 0)");
+$local->psql('postgres', "SELECT pool_config.create_target('t', 'host=h', password => '$canary', connect_args => '[]')");
+unlike(slurp_file($local->logfile), qr/STATEMENT: [^\n]*$canary/, 'nor is the statement of such an error logged');
 is($local->safe_psql('postgres', q{SELECT count(*) FROM pool_config.targets t WHERE t::text LIKE '%secret%'}), 0,
 	'no password in the view of targets');
 
