@@ -28,7 +28,7 @@ find_server()
 	local version
 	for version in 18 17 16 15; do
 		if [ -x "/usr/lib/postgresql/$version/bin/postgres" ] &&
-			[ -f "/usr/lib/postgresql/$version/lib/pgxs/src/makefiles/pgxs.mk" ] &&
+			[ -f "/usr/include/postgresql/$version/server/postgres.h" ] &&
 			[ -f "/usr/lib/postgresql/$version/lib/pgxs/src/test/perl/PostgreSQL/Test/Cluster.pm" ]; then
 			server=/usr/lib/postgresql/$version
 			return 0
