@@ -167,7 +167,7 @@ CREATE FUNCTION pool_config.workers(
     OUT pid int, OUT started timestamptz, OUT heartbeat timestamptz,
     OUT life int, OUT slots int, OUT slots_limit int,
     OUT descriptors int, OUT descriptors_limit int, OUT rescued bigint,
-    OUT last_error text)
+    OUT stall_p999 float8, OUT stall_max float8, OUT last_error text)
 RETURNS SETOF record
 AS 'MODULE_PATHNAME', 'pcfg_sql_workers'
 LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED;
@@ -175,4 +175,4 @@ LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED;
 CREATE VIEW pool_config.workers AS SELECT * FROM pool_config.workers();
 GRANT SELECT ON pool_config.workers TO PUBLIC;
 COMMENT ON VIEW pool_config.workers IS
-'The background worker that opens and keeps the connections, for pg_monitor: process id, start, the last turn of its loop (heartbeat), how often it was started (life), connections of all pools against pool_config.max_connections, its open descriptors against the limit of the process, waits that ended only because the waiter looked again by himself (rescued: anything but 0 is a fault of pool_config), and the last failure it met.';
+'The background worker that opens and keeps the connections, for pg_monitor: process id, start, the last turn of its loop (heartbeat), how often it was started (life), connections of all pools against pool_config.max_connections, its open descriptors against the limit of the process, waits that ended only because the waiter looked again by himself (rescued: anything but 0 is a fault of pool_config), for how many milliseconds events had to wait for it at most in 999 of 1000 turns of its loop (stall_p999) and ever (stall_max), and the last failure it met.';

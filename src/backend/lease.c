@@ -66,10 +66,13 @@ static void
 raise_cause(const PcfgTarget *target, const PcfgCause *cause)
 {
 	bool		credentials = strncmp(cause->sqlstate, "28", 2) == 0;
+	bool		tell_all = cause->said[0] != '\0' && superuser();
 
 	ereport(ERROR,
 			(errcode(ERRCODE_SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION),
 			 errmsg("could not connect to target \"%s\"", target->name),
+			 tell_all ?
+			 errdetail_internal("%s (The remote server said: %s)", cause->message, cause->said) :
 			 errdetail_internal("%s", cause->message),
 			 credentials ?
 			 errhint("Correct the user mapping of the target; the next attempt follows the change at once.") : 0));

@@ -235,6 +235,27 @@ count_slots(void)
 	return used;
 }
 
+/* The time in milliseconds that all but one of "of" turns of the worker's loop keep to. */
+static double
+turns_percentile(uint64 of)
+{
+	uint64		above = 0;
+	uint64		total = 0;
+	int			i;
+
+	for (i = 0; i < PCFG_TURN_BUCKETS; i++)
+		total += pcfg_shared->turns[i];
+	for (i = PCFG_TURN_BUCKETS - 1; i > 4; i--)
+	{
+		above += pcfg_shared->turns[i];
+		if (above > total / of)
+			break;
+	}
+	/* the upper end of the bucket */
+	i++;
+	return i < 4 ? i / 1000.0 : (double) ((uint64) (4 + i % 4) << (i / 4 - 1)) / 1000.0;
+}
+
 /*
  * workers() returns setof record: one row while the worker runs, for
  * pg_monitor.
@@ -250,8 +271,8 @@ pcfg_sql_workers(PG_FUNCTION_ARGS)
 	pid = pg_atomic_read_u32(&pcfg_shared->worker_pid);
 	if (pid != 0 && has_privs_of_role(GetUserId(), ROLE_PG_MONITOR))
 	{
-		Datum		values[10];
-		bool		nulls[10] = {0};
+		Datum		values[12];
+		bool		nulls[12] = {0};
 		char		last_error[PCFG_CAUSE_LEN];
 		int			n = 0;
 
@@ -265,6 +286,8 @@ pcfg_sql_workers(PG_FUNCTION_ARGS)
 		values[n++] = Int32GetDatum((int32) pg_atomic_read_u32(&pcfg_shared->worker_fds));
 		values[n++] = Int32GetDatum((int32) pg_atomic_read_u32(&pcfg_shared->worker_fd_limit));
 		values[n++] = Int64GetDatum((int64) pg_atomic_read_u64(&pcfg_shared->rescued));
+		values[n++] = Float8GetDatum(turns_percentile(1000));
+		values[n++] = Float8GetDatum(turns_percentile(PG_UINT64_MAX));
 		nulls[n] = last_error[0] == '\0';
 		values[n++] = CStringGetTextDatum(last_error);
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);

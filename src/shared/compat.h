@@ -34,6 +34,16 @@
 #endif
 
 /*
+ * Whether libpq's errors up to the end of the TLS handshake are its own words;
+ * before these releases it passed on what anybody had sent in plain text.
+ */
+#define PCFG_LIBPQ_HIDES_PLAIN_TEXT \
+	(PQlibVersion() >= 180000 || \
+	 (PQlibVersion() / 10000 == 17 && PQlibVersion() % 10000 >= 1) || \
+	 (PQlibVersion() / 10000 == 16 && PQlibVersion() % 10000 >= 5) || \
+	 (PQlibVersion() / 10000 == 15 && PQlibVersion() % 10000 >= 9))
+
+/*
  * A function callable from SQL.  We are built with hidden symbols, as the
  * server builds modules from 16 on; up to 15 its macro does not export.
  */

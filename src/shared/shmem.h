@@ -32,6 +32,7 @@
 #define PCFG_TOKEN_LEN			16
 #define PCFG_CAUSE_LEN			512
 #define PCFG_NAME_LEN			64	/* NAMEDATALEN */
+#define PCFG_TURN_BUCKETS		96
 #define PCFG_NONE				(-1)	/* no pool, slot, or waiter */
 
 /* What makes two calls share connections: all of it. */
@@ -48,7 +49,9 @@ typedef struct PcfgPoolKey
 typedef struct PcfgCause
 {
 	char		sqlstate[6];	/* "" = none known */
-	char		message[PCFG_CAUSE_LEN];	/* no secret in it */
+	char		message[PCFG_CAUSE_LEN];	/* no secret in it, nor words of a
+											 * remote that has not proved itself */
+	char		said[PCFG_CAUSE_LEN];	/* those words, for superusers; "" = none */
 	int			failures;		/* connects failed in a row */
 	PcfgTime	retry_at;		/* no connect is reserved before */
 } PcfgCause;
@@ -176,6 +179,13 @@ typedef struct PcfgShared
 	pg_atomic_uint32 worker_fd_limit;
 	pg_atomic_uint32 nstarving; /* pools that wait for a free slot */
 	pg_atomic_uint64 rescued;	/* waits ended by the safety net: a bug if > 0 */
+
+	/*
+	 * Written by the worker: how often it worked for how long before it looked
+	 * for events again.  Bucket 4 * b + q - 4 holds times from (4 + q) * 2^(b - 2)
+	 * microseconds on, b >= 2; buckets 0 to 3 one microsecond each.
+	 */
+	uint64		turns[PCFG_TURN_BUCKETS];
 
 	/* written by the worker; a torn read shows a garbled text, no more */
 	char		worker_error[PCFG_CAUSE_LEN];

@@ -131,7 +131,7 @@ pcfg_slot_connected(int index, int remote_pid, int server_version,
  */
 void
 pcfg_slot_connect_failed(int index, const char *sqlstate, const char *message,
-						 PcfgTime retry_at)
+						 const char *said, PcfgTime retry_at)
 {
 	PcfgSlot   *slot = &pcfg_slots[index];
 	PcfgPool   *pool = &pcfg_pools[slot->pool];
@@ -147,6 +147,7 @@ pcfg_slot_connect_failed(int index, const char *sqlstate, const char *message,
 		pool->cause.retry_at = retry_at;
 		strlcpy(pool->cause.sqlstate, sqlstate, sizeof(pool->cause.sqlstate));
 		strlcpy(pool->cause.message, message, sizeof(pool->cause.message));
+		strlcpy(pool->cause.said, said, sizeof(pool->cause.said));
 	}
 	pcfg_dispatch(pool, &wakes);
 	pcfg_unlock_and_wake(pool, &wakes);

@@ -20,12 +20,13 @@ extern void pcfg_slot_connected(int slot, int remote_pid, int server_version,
 								bool password_used, bool relay);
 
 /*
- * CONNECTING -> EMPTY.  The cause is kept for callers; with nothing alive
- * every waiter fails with it, else the others are dispatched.  retry_at:
- * no connect is reserved before.
+ * CONNECTING -> EMPTY.  The cause is kept for callers (see PcfgCause for what
+ * message and said are); with nothing alive every waiter fails with it, else
+ * the others are dispatched.  retry_at: no connect is reserved before.
  */
 extern void pcfg_slot_connect_failed(int slot, const char *sqlstate,
-									 const char *message, PcfgTime retry_at);
+									 const char *message, const char *said,
+									 PcfgTime retry_at);
 
 /*
  * The connection of that slot is no good any more.  IDLE becomes CONDEMNED

@@ -58,6 +58,7 @@ typedef struct Connection
 	PcfgLogin  *login;
 	int			sock;			/* OPEN and later */
 	uint32		generation;
+	PcfgRelay  *relay;			/* behind sock, where TLS is in use */
 	PcfgCancelKey *key;
 	bool		cancel_wanted;
 	PcfgWatch	watch;
@@ -163,6 +164,8 @@ close_connection(Connection *c)
 	(void) shutdown(c->sock, SHUT_RDWR);
 	(void) close(c->sock);
 	c->sock = -1;
+	pcfg_relay_close(c->relay, !pcfg_slots[c->slot].in_doubt);
+	c->relay = NULL;
 	pcfg_cancel_key_free(c->key);
 	c->key = NULL;
 	c->cancel_wanted = false;
@@ -212,7 +215,7 @@ close_condemned(Connection *c)
 		pcfg_cancel_send(key, cancel_delivered, c);
 		return;
 	}
-	if (!pcfg_slots[c->slot].in_doubt)
+	if (!pcfg_slots[c->slot].in_doubt && c->relay == NULL)
 		say_goodbye(c);
 	close_connection(c);
 }
@@ -233,7 +236,9 @@ report_failure(int pool, const PcfgLoginResult *result)
 	logged_at[pool] = now;
 	ereport(LOG,
 			(errmsg("pool_config: connect to target \"%s\" failed: %s",
-					pcfg_pools[pool].target, result->message)));
+					pcfg_pools[pool].target, result->message),
+			 result->said[0] != '\0' ?
+			 errdetail("The remote server said: %s", result->said) : 0));
 }
 
 /* The connection is watched for the remote's end; one that came already is told. */
@@ -262,11 +267,13 @@ login_ended(void *arg, PcfgLoginResult *result)
 									 pcfg_pools[pool].cause.failures + 1, pcfg_now(),
 									 pg_prng_double(&pg_global_prng_state));
 		set_phase(c, NONE);
-		pcfg_slot_connect_failed(c->slot, result->sqlstate, result->message, retry_at);
+		pcfg_slot_connect_failed(c->slot, result->sqlstate, result->message,
+								 result->said, retry_at);
 		return;
 	}
 	logged_at[pool] = 0;
 	c->sock = result->sock;
+	c->relay = result->relay;
 	c->key = result->key;
 	c->cancel_wanted = false;
 	pcfg_watch_init(&c->watch, hung_up, c);
@@ -276,7 +283,7 @@ login_ended(void *arg, PcfgLoginResult *result)
 			(errmsg_internal("pool_config: connection %d to target \"%s\" opened, remote process %d",
 							 c->slot, pcfg_pools[pool].target, result->remote_pid)));
 	pcfg_slot_connected(c->slot, result->remote_pid, result->server_version,
-						result->password_used, false);
+						result->password_used, c->relay != NULL);
 }
 
 /* A reserved slot: dials once the pool's credentials are known. */
@@ -295,7 +302,7 @@ begin(Connection *c, int pool, PcfgTime now)
 		if (pg_atomic_read_u32(&p->nwait) == 0 && now - c->since > PATIENCE)
 		{
 			set_phase(c, NONE);
-			pcfg_slot_connect_failed(c->slot, "", "", 0);
+			pcfg_slot_connect_failed(c->slot, "", "", "", 0);
 		}
 		return;
 	}
@@ -305,7 +312,7 @@ begin(Connection *c, int pool, PcfgTime now)
 	if (c->login == NULL)
 	{
 		set_phase(c, NONE);
-		pcfg_slot_connect_failed(c->slot, "53200", "the worker is out of memory",
+		pcfg_slot_connect_failed(c->slot, "53200", "the worker is out of memory", "",
 								 now + PCFG_SECOND);
 		return;
 	}

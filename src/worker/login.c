@@ -1,20 +1,25 @@
 /*-------------------------------------------------------------------------
  *
  * worker/login.c
- *	  From keywords to an authenticated, detached, proven socket.
+ *	  From keywords to an authenticated, proven socket to be lent.
  *
  * Floor 6; worker.
  *
  * libpq does TCP, authentication and the start-up packet, one host and one
  * address at a time, because its non-blocking calls know no time limit.  Then
  * the socket is taken from it: a dummy is put under its number before
- * PQfinish, whose Terminate would otherwise go to the remote.  What libpq may
+ * PQfinish, whose Terminate would otherwise go to the remote.  With TLS the
+ * connection stays libpq's, and a relay makes a socket of it.  What libpq may
  * have left in its own buffer shows up in the proof that follows: init_sql
  * and a Sync are sent, and exactly their answers have to come.
  *
+ * Who answers is not known before the login is over, so what he says until
+ * then is for superusers and the log only; others are told its meaning in our
+ * own words.
+ *
  *-------------------------------------------------------------------------
  */
-#include "postgres.h"
+#include "shared/compat.h"
 
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -73,7 +78,10 @@ struct PcfgLogin
  * ----------------------------------------------------------------
  */
 
-/* Copies text with line ends and control characters made harmless. */
+/*
+ * Copies text with line ends, control characters and bytes of an unknown
+ * encoding made harmless.
+ */
 static void
 copy_text(char *out, size_t size, const char *text)
 {
@@ -85,7 +93,7 @@ copy_text(char *out, size_t size, const char *text)
 
 		if (c == '\n' && text[1] == '\0')
 			break;
-		out[n++] = c < ' ' || c == 0x7f ? ' ' : (char) c;
+		out[n++] = c < ' ' || c == 0x7f ? ' ' : IS_HIGHBIT_SET(c) ? '?' : (char) c;
 	}
 	out[n] = '\0';
 }
@@ -95,6 +103,7 @@ set_failure(PcfgLogin *login, const char *sqlstate, const char *message)
 {
 	strlcpy(login->result.sqlstate, sqlstate, sizeof(login->result.sqlstate));
 	copy_text(login->result.message, sizeof(login->result.message), message);
+	login->result.said[0] = '\0';
 }
 
 static void
@@ -109,39 +118,103 @@ set_failure_at_host(PcfgLogin *login, const char *sqlstate, const char *format)
 }
 
 /*
- * libpq's words.  Verbose errors carry the SQLSTATE behind the severity and a
- * line of source location: the one is taken out, the other left out.
+ * Copies libpq's words.  Verbose errors carry the SQLSTATE behind the severity
+ * and a line of source location: the one is taken out, the other left out.
+ * True when there was an SQLSTATE.
  */
-static void
-set_failure_from_libpq(PcfgLogin *login)
+static bool
+split_error(const char *text, char *sqlstate, char *out, size_t size)
 {
-	const char *text = PQerrorMessage(login->conn);
-	char		cleaned[PCFG_CAUSE_LEN];
-	char		sqlstate[6] = "08001";
+	bool		found = false;
 	size_t		n = 0;
 
-	while (*text != '\0' && n + 1 < sizeof(cleaned))
+	while (*text != '\0' && n + 1 < size)
 	{
 		if (strncmp(text, "LOCATION:", 9) == 0)
 		{
 			text += strcspn(text, "\n");
 			continue;
 		}
-		if (n > 3 && strncmp(cleaned + n - 3, ":  ", 3) == 0 &&
+		if (n > 3 && strncmp(out + n - 3, ":  ", 3) == 0 &&
 			strspn(text, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ") == 5 &&
 			text[5] == ':' && text[6] == ' ')
 		{
 			memcpy(sqlstate, text, 5);
+			sqlstate[5] = '\0';
+			found = true;
 			text += 7;
 			n--;
 			continue;
 		}
-		cleaned[n++] = *text++;
+		out[n++] = *text++;
 	}
-	while (n > 0 && (cleaned[n - 1] == '\n' || cleaned[n - 1] == ' '))
+	while (n > 0 && (out[n - 1] == '\n' || out[n - 1] == ' '))
 		n--;
-	cleaned[n] = '\0';
-	set_failure(login, sqlstate, cleaned);
+	out[n] = '\0';
+	return found;
+}
+
+/*
+ * The meaning of a refusal in our own words, by its SQLSTATE or, where libpq
+ * itself gave up, by a phrase of its.  The first %s is the user, the second
+ * the database.
+ */
+static const struct
+{
+	const char *sign;
+	const char *meaning;
+}			meanings[] = {
+	{"28P01", "the password of user \"%s\" was refused (password authentication failed)"},
+	{"28000", "user \"%s\" is not let into database \"%s\" from here: see the remote's pg_hba.conf, and whether the role may log in"},
+	{"3D000", "user \"%s\" has been let in, but database \"%s\" does not exist"},
+	{"42501", "user \"%s\" has no right to connect to database \"%s\""},
+	{"53300", "the remote server has no connection left for user \"%s\" in database \"%s\""},
+	{"57P03", "the remote server is starting up, shutting down or recovering"},
+	{"no password supplied", "a password was asked of user \"%s\": no password supplied by the user mapping"},
+	{"channel binding", "channel binding was required, and could not be had"},
+	{"authentication", "an authentication was asked of user \"%s\" that is not possible or not allowed here"},
+	{"server closed the connection", "the connection was closed by the other side during the login"},
+	{"could not receive data", "the connection was broken during the login"}
+};
+
+/*
+ * libpq failed.  before: its status before the last step.  As long as only TCP
+ * was under way the words are the system's, and as long as TLS was they are
+ * OpenSSL's (in a libpq that does not pass on what came in plain text: that
+ * was mended late in 2024).
+ */
+static void
+set_failure_from_libpq(PcfgLogin *login, ConnStatusType before)
+{
+	const char *user = pcfg_credentials_value(login->set, "user");
+	const char *database = pcfg_credentials_value(login->set, "dbname");
+	char		sqlstate[6] = "08001";
+	char		said[PCFG_CAUSE_LEN];
+	char		meaning[PCFG_CAUSE_LEN];
+	bool		found = split_error(PQerrorMessage(login->conn), sqlstate, said, sizeof(said));
+	size_t		i;
+
+	if (before == CONNECTION_STARTED || before == CONNECTION_NEEDED || before == CONNECTION_MADE ||
+		(before == CONNECTION_SSL_STARTUP && PCFG_LIBPQ_HIDES_PLAIN_TEXT))
+	{
+		set_failure(login, "08001", said);
+		return;
+	}
+	snprintf(meaning, sizeof(meaning), "host %s port %s answered, but the login failed (SQLSTATE %s)",
+			 login->hostname, login->port, sqlstate);
+	for (i = 0; i < lengthof(meanings); i++)
+	{
+		bool		by_state = strspn(meanings[i].sign, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ") == 5;
+
+		if (by_state != found ||
+			!(found ? strcmp(sqlstate, meanings[i].sign) == 0 : strstr(said, meanings[i].sign) != NULL))
+			continue;
+		snprintf(meaning, sizeof(meaning), meanings[i].meaning,
+				 user != NULL ? user : "", database != NULL ? database : "");
+		break;
+	}
+	set_failure(login, sqlstate, meaning);
+	copy_text(login->result.said, sizeof(login->result.said), said);
 }
 
 /* ----------------------------------------------------------------
@@ -202,6 +275,8 @@ drop_connection(PcfgLogin *login)
 		(void) close(login->result.sock);
 		login->result.sock = -1;
 	}
+	pcfg_relay_close(login->result.relay, false);
+	login->result.relay = NULL;
 	pcfg_cancel_key_free(login->result.key);
 	login->result.key = NULL;
 }
@@ -309,10 +384,9 @@ check_login(PcfgLogin *login)
 {
 	const char *encoding = PQparameterStatus(login->conn, "client_encoding");
 
-	if (PQsslInUse(login->conn) || PQgssEncInUse(login->conn))
+	if (PQgssEncInUse(login->conn))
 	{
-		set_failure(login, "0A000",
-					"the remote uses an encrypted connection, which is not supported yet; set sslmode=disable on the target if the network is trusted");
+		set_failure(login, "0A000", "the remote uses GSS encryption, which is not supported");
 		return false;
 	}
 	if (encoding == NULL || pg_char_to_encoding(encoding) != login->encoding)
@@ -338,8 +412,12 @@ login_done(PcfgLogin *login)
 	r->server_version = PQserverVersion(login->conn);
 	r->password_used = PQconnectionUsedPassword(login->conn) != 0;
 	r->key = pcfg_cancel_key_make(login->conn);
-	r->sock = r->key != NULL ? detach(login->conn) : -1;
-	PQfinish(login->conn);
+	if (r->key != NULL && PQsslInUse(login->conn))
+		r->relay = pcfg_relay_start(login->conn, &r->sock);
+	else if (r->key != NULL)
+		r->sock = detach(login->conn);
+	if (r->relay == NULL)
+		PQfinish(login->conn);
 	login->conn = NULL;
 	if (r->sock < 0)
 	{
@@ -361,6 +439,7 @@ static void
 poll_libpq(void *arg)
 {
 	PcfgLogin  *login = arg;
+	ConnStatusType before = PQstatus(login->conn);
 	int			events = 0;
 
 	switch (PQconnectPoll(login->conn))
@@ -369,7 +448,7 @@ poll_libpq(void *arg)
 			login_done(login);
 			return;
 		case PGRES_POLLING_FAILED:
-			set_failure_from_libpq(login);
+			set_failure_from_libpq(login, before);
 			if (is_refusal(login->result.sqlstate))
 				fail_login(login);
 			else
@@ -440,7 +519,7 @@ start_libpq(PcfgLogin *login)
 	(void) PQsetErrorVerbosity(login->conn, PQERRORS_VERBOSE);
 	if (PQstatus(login->conn) == CONNECTION_BAD)
 	{
-		set_failure_from_libpq(login);
+		set_failure_from_libpq(login, CONNECTION_NEEDED);
 		fail_address(login);
 		return;
 	}
@@ -617,6 +696,7 @@ pcfg_login_tick(PcfgLogin *login, PcfgTime now)
 
 		login->result.sock = -1;
 		login->result.key = NULL;
+		login->result.relay = NULL;
 		destroy(login);
 		done(arg, &result);
 		return PCFG_FOREVER;

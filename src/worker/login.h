@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * worker/login.h
- *	  From keywords to an authenticated, detached, proven socket.
+ *	  From keywords to an authenticated, proven socket to be lent: the remote's
+ *	  own, or a relay's end where TLS is in use.
  *
  * Floor 6; worker.
  *
@@ -12,21 +13,24 @@
 
 #include "worker/cancel.h"
 #include "worker/credentials.h"
+#include "worker/relay.h"
 
 typedef struct PcfgLogin PcfgLogin;
 
 typedef struct PcfgLoginResult
 {
-	/* on success; the receiver owns socket and key */
-	int			sock;			/* -1 = failure */
+	/* on success; the receiver owns socket, key and relay */
+	int			sock;			/* to be lent; -1 = failure */
 	PcfgCancelKey *key;
+	PcfgRelay  *relay;			/* NULL = sock is the remote's own */
 	int			remote_pid;
 	int			server_version;
 	bool		password_used;
 
-	/* on failure; no secret in it */
+	/* on failure; as in PcfgCause */
 	char		sqlstate[6];
 	char		message[PCFG_CAUSE_LEN];
+	char		said[PCFG_CAUSE_LEN];
 } PcfgLoginResult;
 
 typedef void (*PcfgLoginDone) (void *arg, PcfgLoginResult *result);

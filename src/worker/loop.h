@@ -16,6 +16,8 @@
 #ifndef PCFG_LOOP_H
 #define PCFG_LOOP_H
 
+#include <stdbool.h>
+
 #include "shared/clock.h"
 
 /* What to watch for. */
@@ -33,6 +35,8 @@ typedef struct PcfgWatch
 	int			events;
 	PcfgWatchHandler handler;
 	void	   *arg;
+	struct PcfgWatch *next_again;
+	bool		again;			/* see pcfg_watch_again */
 } PcfgWatch;
 
 /* At the worker's start; false when the system refuses. */
@@ -41,8 +45,9 @@ extern bool pcfg_loop_create(void);
 extern void pcfg_watch_init(PcfgWatch *watch, PcfgWatchHandler handler, void *arg);
 
 /*
- * Watches fd for these events from now on, whatever was watched before.
- * False (and at rest) when the system refuses.
+ * Watches fd for these events from now on, whatever was watched before; for
+ * none of them, not even for a hang-up, when events is 0.  False (and at rest)
+ * when the system refuses.
  */
 extern bool pcfg_watch_set(PcfgWatch *watch, int fd, int events);
 
@@ -50,8 +55,15 @@ extern bool pcfg_watch_set(PcfgWatch *watch, int fd, int events);
 extern void pcfg_watch_remove(PcfgWatch *watch);
 
 /*
+ * Has the handler called once more, soon, without an event: there is work
+ * left that the system does not know of.  Taken back by pcfg_watch_remove.
+ */
+extern void pcfg_watch_again(PcfgWatch *watch);
+
+/*
  * Waits until the deadline, the latch, or something watched, and calls the
- * handlers.  A handler may set and remove any watch.  Returns after one batch.
+ * handlers.  A handler may set and remove any watch.  Returns after about two
+ * milliseconds of work at the latest.
  */
 extern void pcfg_loop_wait(PcfgTime deadline);
 

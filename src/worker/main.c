@@ -13,6 +13,7 @@
  */
 #include "shared/compat.h"
 
+#include <locale.h>
 #include <sys/resource.h>
 
 #include <libpq-fe.h>
@@ -29,6 +30,7 @@
 #include "worker/credentials.h"
 #include "worker/loop.h"
 #include "worker/main.h"
+#include "worker/relay.h"
 #include "worker/resolver.h"
 #include "worker/upkeep.h"
 
@@ -44,6 +46,13 @@ at_exit(int code, Datum arg)
 	pcfg_connection_shutdown_all();
 	pg_atomic_write_u32(&pcfg_shared->worker_procno, 0);
 	pg_atomic_write_u32(&pcfg_shared->worker_pid, 0);
+}
+
+/* login.c reads libpq's words, so they must not be translated. */
+static void
+speak_plainly(void)
+{
+	(void) setlocale(LC_MESSAGES, "C");
 }
 
 /*
@@ -76,7 +85,7 @@ clean_environment(void)
 static void
 check_descriptors(void)
 {
-	rlim_t		wanted = (rlim_t) 2 * pcfg_shared->nslots + pcfg_shared->nwaiters + OTHER_FDS;
+	rlim_t		wanted = (rlim_t) PCFG_RELAY_FDS * pcfg_shared->nslots + pcfg_shared->nwaiters + OTHER_FDS;
 	struct rlimit limit;
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
@@ -119,6 +128,7 @@ static void
 start(void)
 {
 	clean_environment();
+	speak_plainly();
 	check_descriptors();
 	if (!pcfg_loop_create() || !pcfg_credentials_create() || !pcfg_cancel_create() ||
 		!pcfg_resolver_create() || !pcfg_connection_create() || !pcfg_clients_create())
@@ -145,6 +155,7 @@ one_turn(void)
 	{
 		ConfigReloadPending = false;
 		ProcessConfigFile(PGC_SIGHUP);
+		speak_plainly();
 	}
 	next = pcfg_upkeep_tick(now);
 	next = Min(next, pcfg_connection_tick(now));

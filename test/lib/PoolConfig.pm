@@ -13,7 +13,13 @@ use Time::HiRes qw(time sleep);
 our @EXPORT = qw(
   start_local start_remote make_target poll_until fails_with sql_ok
   remote_sessions run_together start_psql finish_psql kill_psql
+  $sslmode $transport make_certificates
 );
+
+# Tests that say "Both transports" in their head are run twice by test/run: over
+# plain sockets that are lent, and over TLS, which is relayed.
+our $transport = $ENV{PCFG_TEST_TRANSPORT} // 'direct';
+our $sslmode   = $transport eq 'relay' ? 'require' : 'disable';
 
 # Seconds that a wait may take before the test gives up.
 our $patience = 60;
@@ -36,8 +42,39 @@ sub start_local
 	return $node;
 }
 
+# A certificate authority, certificates of it for a server (localhost,
+# 127.0.0.1) and for a client (CN=app), a server certificate that has expired,
+# and another authority; in the folder given.
+sub make_certificates
+{
+	my ($dir) = @_;
+	my $openssl = sub {
+		my @command = ('openssl', @_);
+		my ($out, $err) = ('', '');
+		IPC::Run::run(\@command, '<', '/dev/null', '>', \$out, '2>', \$err) or die "@command: $err";
+	};
+
+	append_to_file("$dir/san.cnf", "subjectAltName = DNS:localhost, IP:127.0.0.1\n");
+	for my $ca ('ca', 'other_ca')
+	{
+		$openssl->(qw(req -new -x509 -days 30 -nodes -newkey rsa:2048), '-subj', "/CN=$ca",
+			'-out', "$dir/$ca.crt", '-keyout', "$dir/$ca.key");
+	}
+	for my $cert ([ 'server', 'localhost', 30 ], [ 'expired', 'localhost', -1 ], [ 'client', 'app', 30 ])
+	{
+		my ($name, $cn, $days) = @$cert;
+		$openssl->(qw(req -new -nodes -newkey rsa:2048), '-subj', "/CN=$cn",
+			'-out', "$dir/$name.csr", '-keyout', "$dir/$name.key");
+		$openssl->(qw(x509 -req -CAcreateserial), '-in', "$dir/$name.csr", '-days', $days,
+			'-CA', "$dir/ca.crt", '-CAkey', "$dir/ca.key", '-out', "$dir/$name.crt",
+			$name eq 'client' ? () : ('-extfile', "$dir/san.cnf"));
+	}
+	chmod 0600, glob("$dir/*.key");
+}
+
 # The server that is called: TCP on loopback, SCRAM login, role "app" with
-# password "app-secret", and logged connections.
+# password "app-secret", and logged connections; TLS is on where the test runs
+# over it.
 sub start_remote
 {
 	my ($name, @conf) = @_;
@@ -49,6 +86,11 @@ sub start_remote
 			"listen_addresses = '127.0.0.1'", 'max_connections = 60',
 			'log_connections = on', 'log_disconnections = on', 'fsync = off',
 			"password_encryption = 'scram-sha-256'", @conf));
+	if ($transport eq 'relay')
+	{
+		make_certificates($node->data_dir);
+		$node->append_conf('postgresql.conf', 'ssl = on');
+	}
 	unlink $node->data_dir . '/pg_hba.conf';
 	$node->append_conf('pg_hba.conf',
 		"local all all trust\nhost all trusted 127.0.0.1/32 trust\nhost all all 127.0.0.1/32 scram-sha-256");
@@ -67,8 +109,8 @@ sub make_target
 	my ($local, $remote, $target, %options) = @_;
 	my $user     = delete $options{user}     // 'app';
 	my $password = delete $options{password} // 'app-secret';
-	my $url      = sprintf('postgresql://%s:%s@127.0.0.1:%d/postgres?sslmode=disable',
-		$user, $password, $remote->port);
+	my $url      = sprintf('postgresql://%s:%s@127.0.0.1:%d/postgres?sslmode=%s',
+		$user, $password, $remote->port, $sslmode);
 	my $more = join('', map { ", $_ => $options{$_}" } sort keys %options);
 
 	$local->safe_psql('postgres', "SELECT pool_config.create_target('$target', '$url'$more)");

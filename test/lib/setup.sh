@@ -8,7 +8,7 @@
 
 # Debian packages that a test run needs, and a file that each brings.
 packages="gcc:/usr/bin/gcc make:/usr/bin/make libpq-dev:/usr/include/postgresql/libpq-fe.h
-	libcares-dev:/usr/include/ares.h libssl-dev:/usr/include/openssl/ssl.h
+	libcares-dev:/usr/include/ares.h libssl-dev:/usr/include/openssl/ssl.h openssl:/usr/bin/openssl
 	libipc-run-perl:/usr/share/perl5/IPC/Run.pm"
 
 say()

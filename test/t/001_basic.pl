@@ -1,5 +1,6 @@
 # A first session: create a target, run statements from many sessions over one
 # shared set of connections.
+# Both transports.
 use strict;
 use warnings;
 use PoolConfig;
@@ -96,7 +97,7 @@ poll_until('overflow is closed when nobody waits', sub {
 });
 sql_ok($local, q{SELECT target, size, overflow, open, idle, in_use, waiting, state FROM pool_config.pools WHERE target = 'small'},
 	'small|3|2|3|3|0|0|ok', 'the view pools');
-sql_ok($local, q{SELECT count(*), bool_and(state = 'idle' AND transport = 'direct' AND NOT tls AND uses > 0 AND bytes_in > 0) FROM pool_config.connections WHERE target = 'small'},
+sql_ok($local, qq{SELECT count(*), bool_and(state = 'idle' AND transport = '$transport' AND tls = (transport = 'relay') AND uses > 0 AND bytes_in > 0) FROM pool_config.connections WHERE target = 'small'},
 	'3|t', 'the view connections');
 sql_ok($local, q{SELECT count(*), bool_and(heartbeat > now() - interval '5 s') FROM pool_config.workers},
 	'1|t', 'the view workers');

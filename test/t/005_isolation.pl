@@ -1,5 +1,6 @@
 # State that one session leaves at the remote is never met by another session
 # or role; DDL on targets in use.
+# Both transports.
 use strict;
 use warnings;
 use PoolConfig;
@@ -188,7 +189,7 @@ $local->safe_psql('postgres', q{SELECT pool_config.drop_target('crm')});
 # a database is not held by a call that hangs
 $local->safe_psql('postgres', 'CREATE DATABASE doomed');
 $local->safe_psql('doomed', 'CREATE EXTENSION pool_config');
-$local->safe_psql('doomed', sprintf(q{SELECT pool_config.create_target('crm', 'postgresql://app:app-secret@127.0.0.1:%d/postgres?sslmode=disable')}, $remote->port));
+$local->safe_psql('doomed', sprintf(q{SELECT pool_config.create_target('crm', 'postgresql://app:app-secret@127.0.0.1:%d/postgres?sslmode=%s')}, $remote->port, $sslmode));
 my $hung = start_psql($local, q{SELECT pool_config.exec('crm', 'select pg_sleep(77)')}, database => 'doomed');
 poll_until('a call hangs', sub { alive(q{query LIKE '%pg_sleep(77)%' AND state = 'active'}) ne '' });
 my $start = time;

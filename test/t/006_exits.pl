@@ -1,6 +1,7 @@
 # Every way out of a call gives the connection back or destroys it; nothing is
 # left behind; the queue is first come, first served; a call is four system
 # calls.
+# Both transports.
 use strict;
 use warnings;
 use PoolConfig;
