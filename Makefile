@@ -13,7 +13,7 @@ PG_CPPFLAGS = -Isrc -I$(shell $(PG_CONFIG) --includedir) -MMD \
 	-DPGDLLEXPORT='__attribute__((visibility("default")))'
 PG_CFLAGS = -Wall -Wextra $(if $(WERROR),-Werror) -fvisibility=hidden \
 	-Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-initializers
-SHLIB_LINK = -lpq -lssl -lcares -lpthread
+SHLIB_LINK = -lpq -lssl -lcares
 
 # Nothing of ours is worth inlining into a query plan.
 override with_llvm = no

@@ -5,27 +5,37 @@
  *
  * Floor 5; worker.
  *
- * PQcancel of libpq up to 16 blocks, for minutes when packets are swallowed.
- * It runs in helper threads that do nothing else: all signals are blocked in
- * them, they touch no memory of the server's and raise nothing.  They tell
- * the loop through a pipe.  libpq from 17 on has a call that does not block,
- * but it asks for a connection of its own to be kept, so the one way serves
- * all versions.
+ * PQcancel of libpq blocks, for minutes when packets are swallowed and for
+ * ever when the remote takes the request and says nothing.  So it runs in
+ * helper processes that do nothing else and live for a moment: they have left
+ * the shared memory, hold no descriptor of ours, and end by an alarm.  A
+ * thread could not be ended without leaving its socket behind.  libpq from 17
+ * on has a call that does not block, but it asks for a connection of its own
+ * to be kept, so the one way serves all versions.
  *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
 #include <fcntl.h>
-#include <pthread.h>
 #include <signal.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include "storage/pg_shmem.h"
 #include "worker/cancel.h"
 #include "worker/loop.h"
 
-#define MAX_THREADS		4
-#define THREAD_STACK	(256 * 1024)
+/* So many requests are under way at once; others wait. */
+#define MAX_HELPERS		16
+
+/* Seconds that a request may take. */
+#define HELPER_LIFE		2
+
+/* Without close_range, descriptors up to here are closed in a helper. */
+#define LAST_FD			65535
 
 struct PcfgCancelKey
 {
@@ -35,54 +45,91 @@ struct PcfgCancelKey
 	PcfgCancelKey *next;
 };
 
-static int	pipe_fds[2] = {-1, -1};
-static PcfgWatch watch;
+/* A process; its end of the pipe closes when it ends, however it does. */
+typedef struct Helper
+{
+	pid_t		pid;			/* 0 = none */
+	int			pipe;
+	PcfgWatch	watch;
+	PcfgCancelKey *key;
+} Helper;
+
 static PcfgCancelKey *queue_head = NULL;	/* not yet started */
 static PcfgCancelKey *queue_tail = NULL;
-static PcfgCancelKey *running[MAX_THREADS];
+static Helper helpers[MAX_HELPERS];
 static int	nrunning = 0;
-static int	nqueued = 0;
 
-static void start_some(void);
-
-/* Runs in a thread of its own. */
-static void *
-run_cancel(void *arg)
+/* Closes what was inherited, but for standard streams and the one at 3. */
+static void
+close_inherited(void)
 {
-	PcfgCancelKey *key = arg;
-	char		errbuf[256];
-	ssize_t		n;
+	int			fd;
 
-	(void) PQcancel(key->cancel, errbuf, sizeof(errbuf));
-	do
-		n = write(pipe_fds[1], &key, sizeof(key));
-	while (n < 0 && errno == EINTR);
-	return NULL;
+#ifdef SYS_close_range
+	if (syscall(SYS_close_range, 4U, ~0U, 0U) == 0)
+		return;
+#endif
+	for (fd = 4; fd <= LAST_FD; fd++)
+		(void) close(fd);
 }
 
-/* Starts a detached thread with all signals blocked. */
-static bool
-start_thread(PcfgCancelKey *key)
+/* The life of a helper; all signals are blocked when it begins. */
+static void
+run_helper(const PcfgCancelKey *key, int pipe_end)
 {
-	pthread_attr_t attr;
-	pthread_t	thread;
+	struct itimerval limit = {{0, 0}, {HELPER_LIFE, 0}};
+	sigset_t	none;
+	char		errbuf[256];
+	int			i;
+
+	for (i = 1; i < NSIG; i++)
+		(void) signal(i, SIG_DFL);
+	(void) setitimer(ITIMER_REAL, &limit, NULL);
+	sigemptyset(&none);
+	(void) sigprocmask(SIG_SETMASK, &none, NULL);
+	if (pipe_end != 3)
+		(void) dup2(pipe_end, 3);
+	close_inherited();
+	PGSharedMemoryDetach();
+	(void) PQcancel(key->cancel, errbuf, sizeof(errbuf));
+	_exit(0);
+}
+
+/* False when the system refuses. */
+static bool
+start_helper(Helper *helper, PcfgCancelKey *key)
+{
+	int			ends[2];
 	sigset_t	all;
 	sigset_t	before;
-	bool		ok;
+	pid_t		pid;
 
-	if (pthread_attr_init(&attr) != 0)
+	if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0)
 		return false;
-	sigfillset(&all);
-	ok = pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED) == 0 &&
-		pthread_attr_setstacksize(&attr, THREAD_STACK) == 0 &&
-		pthread_sigmask(SIG_SETMASK, &all, &before) == 0;
-	if (ok)
+	if (!pcfg_watch_set(&helper->watch, ends[0], PCFG_WATCH_READ))
 	{
-		ok = pthread_create(&thread, &attr, run_cancel, key) == 0;
-		(void) pthread_sigmask(SIG_SETMASK, &before, NULL);
+		(void) close(ends[0]);
+		(void) close(ends[1]);
+		return false;
 	}
-	(void) pthread_attr_destroy(&attr);
-	return ok;
+	sigfillset(&all);
+	(void) sigprocmask(SIG_SETMASK, &all, &before);
+	pid = fork();
+	if (pid == 0)
+		run_helper(key, ends[1]);
+	(void) sigprocmask(SIG_SETMASK, &before, NULL);
+	(void) close(ends[1]);
+	if (pid < 0)
+	{
+		pcfg_watch_remove(&helper->watch);
+		(void) close(ends[0]);
+		return false;
+	}
+	helper->pid = pid;
+	helper->pipe = ends[0];
+	helper->key = key;
+	nrunning++;
+	return true;
 }
 
 static void
@@ -96,71 +143,66 @@ finish(PcfgCancelKey *key)
 		done(arg);
 }
 
-/* Threads have ended. */
-static void
-pipe_ready(void *arg)
+static Helper *
+find_idle_helper(void)
 {
-	PcfgCancelKey *key;
+	int			i;
 
-	while (read(pipe_fds[0], &key, sizeof(key)) == sizeof(key))
+	for (i = 0; i < MAX_HELPERS; i++)
 	{
-		int			i;
-
-		for (i = 0; i < MAX_THREADS; i++)
-		{
-			if (running[i] == key)
-			{
-				running[i] = NULL;
-				nrunning--;
-				finish(key);
-				break;
-			}
-		}
+		if (helpers[i].pid == 0)
+			return &helpers[i];
 	}
-	start_some();
+	return NULL;
 }
 
 static void
 start_some(void)
 {
-	while (queue_head != NULL && nrunning < MAX_THREADS)
+	Helper	   *helper;
+
+	while (queue_head != NULL && (helper = find_idle_helper()) != NULL)
 	{
 		PcfgCancelKey *key = queue_head;
-		int			i = 0;
 
 		queue_head = key->next;
 		if (queue_head == NULL)
 			queue_tail = NULL;
-		nqueued--;
 		if (key->done == NULL)
-		{
 			pcfg_cancel_key_free(key);	/* closed meanwhile */
-			continue;
-		}
-		while (running[i] != NULL)
-			i++;
-		running[i] = key;
-		nrunning++;
-		if (!start_thread(key))
-		{
-			running[i] = NULL;
-			nrunning--;
+		else if (!start_helper(helper, key))
 			finish(key);
-		}
 	}
+}
+
+/* A helper ended: its end of the pipe is closed, or about to be. */
+static void
+helper_ended(void *arg)
+{
+	Helper	   *helper = arg;
+	PcfgCancelKey *key = helper->key;
+
+	pcfg_watch_remove(&helper->watch);
+	(void) close(helper->pipe);
+
+	/* it has closed its descriptors, which is the last it does but to end */
+	while (waitpid(helper->pid, NULL, 0) < 0 && errno == EINTR)
+		;
+	helper->pid = 0;
+	helper->key = NULL;
+	nrunning--;
+	finish(key);
+	start_some();
 }
 
 bool
 pcfg_cancel_create(void)
 {
-	/* a pipe takes a pointer in one piece, and four of them always fit */
-	if (pipe(pipe_fds) != 0 ||
-		fcntl(pipe_fds[0], F_SETFL, O_NONBLOCK) != 0 ||
-		fcntl(pipe_fds[0], F_SETFD, FD_CLOEXEC) != 0 ||
-		fcntl(pipe_fds[1], F_SETFD, FD_CLOEXEC) != 0)
-		return false;
-	pcfg_watch_init(&watch, pipe_ready, NULL);
-	return pcfg_watch_set(&watch, pipe_fds[0], PCFG_WATCH_READ);
+	int			i;
+
+	for (i = 0; i < MAX_HELPERS; i++)
+		pcfg_watch_init(&helpers[i].watch, helper_ended, &helpers[i]);
+	return true;
 }
 
 PcfgCancelKey *
@@ -199,7 +241,6 @@ pcfg_cancel_send(PcfgCancelKey *key, PcfgCancelled done, void *arg)
 	else
 		queue_head = key;
 	queue_tail = key;
-	nqueued++;
 	start_some();
 }
 
@@ -214,10 +255,10 @@ pcfg_cancel_forget(void *arg)
 		if (key->arg == arg)
 			key->done = NULL;
 	}
-	for (i = 0; i < MAX_THREADS; i++)
+	for (i = 0; i < MAX_HELPERS; i++)
 	{
-		if (running[i] != NULL && running[i]->arg == arg)
-			running[i]->done = NULL;
+		if (helpers[i].key != NULL && helpers[i].key->arg == arg)
+			helpers[i].key->done = NULL;
 	}
 }
 
