@@ -103,14 +103,16 @@ sub start_remote
 	return $node;
 }
 
-# A target of the remote; further arguments are those of create_target.
+# A target of the remote; further arguments are those of create_target, or user,
+# password and port (of something that stands in front of the remote).
 sub make_target
 {
 	my ($local, $remote, $target, %options) = @_;
 	my $user     = delete $options{user}     // 'app';
 	my $password = delete $options{password} // 'app-secret';
+	my $port     = delete $options{port}     // $remote->port;
 	my $url      = sprintf('postgresql://%s:%s@127.0.0.1:%d/postgres?sslmode=%s',
-		$user, $password, $remote->port, $sslmode);
+		$user, $password, $port, delete $options{sslmode} // $sslmode);
 	my $more = join('', map { ", $_ => $options{$_}" } sort keys %options);
 
 	$local->safe_psql('postgres', "SELECT pool_config.create_target('$target', '$url'$more)");
