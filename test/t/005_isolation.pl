@@ -15,69 +15,112 @@ make_target($local, $remote, 'crm', pool_size => 1, max_overflow => 0);
 $remote->safe_psql('postgres', q{
 	CREATE TABLE public.t (a int);
 	CREATE SEQUENCE public.s;
-	CREATE FUNCTION public.leave(kind text) RETURNS text LANGUAGE plpgsql AS $f$
+	CREATE FUNCTION public.escape() RETURNS text LANGUAGE plpgsql SET work_mem = '77MB' AS $f$
 	BEGIN
-		EXECUTE kind;
-		RETURN 'left';
+		SET LOCAL work_mem = '78MB';
+		RAISE EXCEPTION 'on purpose';
 	END $f$;
 	GRANT ALL ON t, s TO app;
 	CREATE ROLE granted;
 	GRANT granted TO app;
 	GRANT ALL ON SCHEMA public TO app;
+	CREATE ROLE boss LOGIN SUPERUSER PASSWORD 'app-secret';
 });
+make_target($local, $remote, 'super', user => 'boss', pool_size => 1, max_overflow => 0);
+$local->safe_psql('postgres', q{CREATE ROLE alice; GRANT USAGE ON FOREIGN SERVER crm, super TO alice});
 
-# what is left behind, and what a stranger must then see
+# What is left behind, and what a stranger must then see, and words:
+#	fails		the statement that would leave it is refused
+#	transient	it ends with its transaction, so nobody could ever see it
+#	super		needs a superuser of the remote
+my $transactions = q{select count(*)::text from pg_stat_activity where state like 'idle in transaction%' and pid <> pg_backend_pid()};
 my @kinds = (
 	[ 'SET of a GUC', q{SET work_mem = '77MB'}, 'show work_mem', '4MB' ],
 	[ 'set_config', q{SELECT set_config('work_mem', '77MB', false)}, 'show work_mem', '4MB' ],
 	[ 'a custom GUC', q{SET my.tenant = '42'}, q{select coalesce(nullif(current_setting('my.tenant', true), ''), 'none')}, 'none' ],
 	[ 'role', q{SET ROLE granted}, 'select current_user::text', 'app' ],
-	[ 'session authorization', q{SET SESSION AUTHORIZATION app}, 'select session_user::text', 'app' ],
+	[ 'session authorization', q{SET SESSION AUTHORIZATION granted}, 'select session_user::text', 'boss', 'super' ],
 	[ 'search_path', q{SET search_path = pg_catalog}, 'show search_path', '"$user", public' ],
 	[ 'statement_timeout', q{SET statement_timeout = '77s'}, 'show statement_timeout', '0' ],
+	[ 'lock_timeout', q{SET lock_timeout = '77s'}, 'show lock_timeout', '0' ],
 	[ 'read only', q{SET default_transaction_read_only = on}, 'show default_transaction_read_only', 'off' ],
 	[ 'isolation', q{SET default_transaction_isolation = 'serializable'}, 'show default_transaction_isolation', 'read committed' ],
+	[ 'session characteristics', q{SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY, DEFERRABLE}, 'show default_transaction_deferrable', 'off' ],
+	[ 'row security', q{SET row_security = off}, 'show row_security', 'on' ],
+	[ 'replication role', q{SET session_replication_role = replica}, 'show session_replication_role', 'origin', 'super' ],
 	[ 'time zone', q{SET timezone = 'Asia/Tokyo'}, q{select count(*)::text from pg_settings where name = 'TimeZone' and setting = 'Asia/Tokyo'}, '0' ],
 	[ 'DateStyle', q{SET datestyle = 'German'}, 'show datestyle', 'ISO, MDY' ],
 	[ 'IntervalStyle', q{SET intervalstyle = 'sql_standard'}, 'show intervalstyle', 'postgres' ],
 	[ 'bytea_output', q{SET bytea_output = 'escape'}, 'show bytea_output', 'hex' ],
 	[ 'extra_float_digits', q{SET extra_float_digits = 0}, 'show extra_float_digits', '3' ],
+	[ 'client_encoding', q{SET client_encoding = 'LATIN1'}, 'show client_encoding', 'UTF8', 'fails' ],
+	[ 'client_encoding by a function', q{SELECT set_config('client_encoding', 'LATIN1', false)}, 'show client_encoding', 'UTF8', 'fails' ],
 	[ 'notice level', q{SET client_min_messages = 'error'}, 'show client_min_messages', 'notice' ],
 	[ 'application_name', q{SET application_name = 'x'}, 'show application_name', 'pool_config' ],
+	[ 'SET LOCAL', q{SET LOCAL work_mem = '77MB'}, 'show work_mem', '4MB', 'transient' ],
+	[ 'set_config that is local', q{SELECT set_config('work_mem', '77MB', true)}, 'show work_mem', '4MB', 'transient' ],
+	[ 'SET LOCAL that an error should undo', q{SELECT escape()}, 'show work_mem', '4MB', 'fails transient' ],
 	[ 'a temporary table', q{CREATE TEMP TABLE t AS SELECT 77 AS a}, q{select count(*)::text from pg_class where relname = 't' and relpersistence = 't'}, '0' ],
 	[ 'a temporary function', q{CREATE FUNCTION pg_temp.now() RETURNS int LANGUAGE sql AS 'select 77'}, q{select count(*)::text from pg_proc where proname = 'now' and pronamespace <> 'pg_catalog'::regnamespace}, '0' ],
+	[ 'a temporary operator', q{CREATE OPERATOR pg_temp.= (FUNCTION = int4ne, LEFTARG = int, RIGHTARG = int)}, q{select count(*)::text from pg_operator where oprnamespace <> 'pg_catalog'::regnamespace}, '0' ],
 	[ 'a prepared statement', q{PREPARE p AS SELECT 77}, 'select count(*)::text from pg_prepared_statements', '0' ],
 	[ 'a session advisory lock', q{SELECT pg_advisory_lock(77)}, q{select count(*)::text from pg_locks where locktype = 'advisory'}, '0' ],
 	[ 'LISTEN', q{LISTEN channel}, 'select count(*)::text from pg_listening_channels()', '0' ],
 	[ 'a cursor WITH HOLD', q{DECLARE c CURSOR WITH HOLD FOR SELECT 77}, q{select count(*)::text from pg_cursors where name = 'c'}, '0' ],
-	[ 'currval', q{SELECT nextval('s')}, q{select coalesce((select 'known' from pg_sequences where sequencename = 's' and lastval() > 0), 'no')}, qr/lastval is not yet defined/ ],
-	[ 'an open transaction', q{BEGIN}, q{select (count(*) = 0)::text from pg_stat_activity where state like 'idle in transaction%'}, 'true' ],
-	[ 'a failed transaction', q{DO $$ BEGIN RAISE 'on purpose'; END $$}, q{select (count(*) = 0)::text from pg_stat_activity where state like 'idle in transaction%'}, 'true', 'fails' ],
-	[ 'a savepoint', q{SAVEPOINT a}, q{select (count(*) = 0)::text from pg_stat_activity where state like 'idle in transaction%'}, 'true', 'fails' ],
-	[ 'a cursor', q{DECLARE c CURSOR FOR SELECT 77}, q{select count(*)::text from pg_cursors where name = 'c'}, '0', 'fails' ],
-	[ 'a large object descriptor', q{SELECT lo_open(lo_create(4711), 393216)}, q{select lo_tell(0)::text}, qr/invalid large-object descriptor/ ],
-	[ 'SET LOCAL', q{SET LOCAL work_mem = '77MB'}, 'show work_mem', '4MB' ],
-	[ 'set_config that is local', q{SELECT set_config('work_mem', '77MB', true)}, 'show work_mem', '4MB' ],
-	[ 'a subscription to COPY', q{COPY t FROM STDIN}, 'select 1::text', '1', 'fails' ],
-	[ 'client_encoding', q{SET client_encoding = 'LATIN1'}, 'show client_encoding', 'UTF8', 'fails' ],
-	[ 'client_encoding by a function', q{SELECT set_config('client_encoding', 'LATIN1', false)}, 'show client_encoding', 'UTF8', 'fails' ],
-	[ 'the random seed', q{SELECT setseed(0.5)}, 'select 1::text', '1' ],
-	[ 'LOAD and a plan cache', q{DEALLOCATE ALL}, 'select 1::text', '1' ],
+	[ 'a cursor', q{DECLARE c CURSOR FOR SELECT 77}, q{select count(*)::text from pg_cursors where name = 'c'}, '0', 'fails transient' ],
+	[ 'currval', q{SELECT nextval('s')}, q{select currval('s')::text}, qr/currval of sequence "s" is not yet defined/ ],
+	[ 'lastval', q{SELECT nextval('s')}, q{select lastval()::text}, qr/lastval is not yet defined/ ],
+	[ 'an open transaction', q{BEGIN}, $transactions, '0', 'transient' ],
+	[ 'COMMIT AND CHAIN', q{COMMIT AND CHAIN}, $transactions, '0', 'fails transient' ],
+	[ 'a failed transaction', q{DO $$ BEGIN RAISE 'on purpose'; END $$}, $transactions, '0', 'fails transient' ],
+	[ 'a savepoint', q{SAVEPOINT a}, $transactions, '0', 'fails transient' ],
+	[ 'a prepared transaction', q{PREPARE TRANSACTION 'a'}, 'select count(*)::text from pg_prepared_xacts', '0', 'transient' ],
+	[ 'a large-object descriptor', q{SELECT lo_open(lo_create(0), 393216)}, q{select lo_tell(0)::text}, qr/invalid large-object descriptor/, 'transient' ],
+	[ 'an exported snapshot', q{SELECT pg_export_snapshot()}, q{select count(*)::text from pg_ls_dir('pg_snapshots')}, '0', 'super transient' ],
+	[ 'COPY from the client', q{COPY t FROM STDIN}, q{select 'right'}, 'right', 'fails transient' ],
+	[ 'COPY to the client', q{COPY (SELECT 77) TO STDOUT}, q{select 'right'}, 'right', 'fails transient' ],
+	[ 'replication mode', q{IDENTIFY_SYSTEM}, q{select 'right'}, 'right', 'fails transient' ],
 );
+my %session = (app => $remote->connstr('postgres') . ' user=app host=127.0.0.1 password=app-secret client_encoding=UTF8',
+	boss => $remote->connstr('postgres') . ' user=boss host=127.0.0.1 password=app-secret');
 for my $kind (@kinds)
 {
-	my ($name, $leave, $look, $expected, $fails) = @$kind;
+	my ($name, $leave, $look, $expected, $words) = @$kind;
+	my $fails     = ($words // '') =~ /fails/;
+	my $super     = ($words // '') =~ /super/;
+	my $target    = $super ? 'super' : 'crm';
 	(my $quoted = $leave) =~ s/'/''/g;
 	(my $looked = $look) =~ s/'/''/g;
-	my ($rc, $out, $err) = $local->psql('postgres', "SET client_min_messages = error; SELECT pool_config.exec('crm', '$quoted')");
-	is($rc, $fails ? 3 : 0, "left: $name") or diag($err);
-	($rc, $out, $err) = $local->psql('postgres', "SELECT * FROM pool_config.query('crm', '$looked') AS t(x text)");
-	if (ref $expected) { like($err, $expected, "not met by the next session: $name"); }
-	else               { is($out, $expected, "not met by the next session: $name") or diag($err); }
-}
+	$leave = "SET client_min_messages = error; SELECT pool_config.exec('$target', '$quoted');";
+	my $see = "SELECT * FROM pool_config.query('$target', '$looked') AS t(x text);";
+	my $check = sub {
+		my ($what, $out, $err) = @_;
+		if (ref $expected) { like($err, $expected, $what) or diag($out); }
+		else               { is($out, $expected, $what) or diag($err); }
+	};
 
-$local->safe_psql('postgres', q{SELECT pool_config.exec('crm', 'SELECT pg_export_snapshot()')});
-is($remote->safe_psql('postgres', q{SELECT count(*) FROM pg_ls_dir('pg_snapshots')}), 0, 'an exported snapshot ends with its call');
+	# does the look see what there is to be seen?
+	if (($words // '') !~ /fails|transient/)
+	{
+		my ($rc, $out) = $remote->psql('postgres', "SET application_name = 'pool_config'; SET extra_float_digits = 3; $kind->[1];\n\\echo -\n$look",
+			connstr => $session{ $super ? 'boss' : 'app' }, on_error_stop => 0);
+		$out =~ s/.*^-\n//ms;
+		isnt($out, ref $expected ? '' : $expected, "would be seen: $name");
+	}
+
+	my ($rc, $out, $err) = $local->psql('postgres', $leave);
+	is($rc, $fails ? 3 : 0, "left: $name") or diag($err);
+	($rc, $out, $err) = $local->psql('postgres', $see);
+	$check->("not met by the next session: $name", $out, $err);
+
+	($rc, $out, $err) = $local->psql('postgres', "$leave\n\\echo -\nSET ROLE alice;\n$see", on_error_stop => 0);
+	$out =~ s/.*^-\n//ms;
+	$check->("not met by another role of the same session: $name", $out, $err);
+}
+fails_with($local, sprintf(q{SELECT pool_config.create_target('walsender', 'postgresql://app:app-secret@127.0.0.1:%d/postgres?sslmode=disable&replication=database');}, $remote->port),
+	'HV00D', 'replication', 'a target in replication mode is refused');
+$local->safe_psql('postgres', q{SELECT pool_config.drop_target('super')});
+poll_until('one connection is left', sub { remote_sessions($remote) == 1 });
 
 # what others could feel is gone soon, though nobody takes over
 my $holder = start_psql($local, q{
@@ -97,7 +140,6 @@ is(remote_sessions($remote), 1, 'over the same connection');
 kill_psql($holder);
 
 # another effective role of the same session is a stranger, too
-$local->safe_psql('postgres', 'CREATE ROLE alice; GRANT USAGE ON FOREIGN SERVER crm TO alice');
 sql_ok($local, q{
 	SET client_min_messages = error;
 	SELECT pool_config.exec('crm', 'SET my.tenant = ''42''');
