@@ -120,7 +120,8 @@ for my $end ('pg_terminate_backend', 'pg_cancel_backend', 'kill -9 of the client
 	$local->safe_psql('postgres', q{SELECT pool_config.alter_target('crm', pool_size => 2)});
 }
 
-# --- no leak: calls with errors and cancels, descriptors and memory at their level
+# --- no leak: calls with errors, cancels and kills among them; then descriptors
+# and memory are at their level
 sub descriptors
 {
 	my ($pid) = @_;
@@ -134,33 +135,84 @@ sub rss
 }
 {
 	my $worker = $local->safe_psql('postgres', 'SELECT pid FROM pool_config.workers');
-	my $mixed = q{
-		SET client_min_messages = error;
-		DO $$ BEGIN FOR i IN 1..%d LOOP
-			PERFORM * FROM pool_config.query('crm', 'select ' || i) AS t(a int);
-			BEGIN
-				IF i %% 10 = 0 THEN PERFORM pool_config.exec('crm', 'select 1/0'); END IF;
-				IF i %% 100 = 0 THEN PERFORM * FROM pool_config.query('crm', 'select ''x''') AS t(a int); END IF;
-			EXCEPTION WHEN OTHERS THEN NULL; END;
-		END LOOP; END $$;};
+	$local->safe_psql('postgres', q{
+		CREATE SEQUENCE calls;
+		CREATE SEQUENCE cancels;
+		CREATE FUNCTION mixed_calls(last int8) RETURNS void LANGUAGE plpgsql AS $f$
+		DECLARE i int8;
+		BEGIN
+			LOOP
+				i := nextval('calls');
+				EXIT WHEN i > last;
+				BEGIN
+					PERFORM * FROM pool_config.query('crm', 'select ' || i) AS t(a int);
+					IF i % 10 = 0 THEN PERFORM pool_config.exec('crm', 'select 1/0'); END IF;
+					IF i % 101 = 0 THEN PERFORM * FROM pool_config.query('crm', 'select ''x''') AS t(a int); END IF;
+					IF i % 997 = 0 THEN
+						SET LOCAL pool_config.command_timeout = '2ms';
+						PERFORM pool_config.exec('crm', 'select pg_sleep(1)');
+					END IF;
+				EXCEPTION
+					WHEN query_canceled THEN PERFORM nextval('cancels');
+					WHEN OTHERS THEN NULL;
+				END;
+			END LOOP;
+		END $f$});
+	$local->safe_psql('postgres', q{SELECT pool_config.alter_target('crm', pool_size => 4)});
+	my $kills = PostgreSQL::Test::Utils::tempdir() . '/kills';
+
+	# four sessions share the calls; who is killed is replaced
 	my $levels = sub {
 		my ($n) = @_;
-		finish_psql($_) for map { start_psql($local, sprintf($mixed, $n)) } 1 .. 4;
-		at_rest("$n mixed calls in each of four sessions");
-		poll_until('idle connections are reset', sub { remote_sessions($remote, "query LIKE '%DISCARD%'") >= 1 || 1 });
+		my $last   = $local->safe_psql('postgres', 'SELECT last_value FROM calls') + $n;
+		my $killer = start_psql($local, q{DO $$
+			DECLARE victim int;
+			BEGIN FOR i IN 1..100000 LOOP
+				SELECT leased_by INTO victim FROM pool_config.connections WHERE leased_by IS NOT NULL ORDER BY random() LIMIT 1;
+				IF i % 5 = 0 THEN PERFORM pg_terminate_backend(victim); ELSE PERFORM pg_cancel_backend(victim); END IF;
+				PERFORM pg_sleep(0.05);
+			END LOOP; END $$;});
+		my $remote_killer = start_psql($remote, q{DO $$
+			BEGIN FOR i IN 1..100000 LOOP
+				PERFORM pg_terminate_backend(pid) FROM (SELECT pid FROM pg_stat_activity WHERE application_name = 'pool_config' ORDER BY random() LIMIT 1) v;
+				PERFORM pg_sleep(0.1);
+				PERFORM pg_stat_clear_snapshot();
+			END LOOP; END $$;});
+		my @runs = map {
+			IPC::Run::start(
+				[ 'sh', '-c', 'until psql -XqAt -d "$0" -c "$1" >/dev/null 2>&1; do echo killed >>"$2"; done',
+					$local->connstr('postgres'), "SELECT mixed_calls($last)", $kills ],
+				IPC::Run::timeout(180))
+		} 1 .. 4;
+		$_->finish for @runs;
+		for my $node ($local, $remote)
+		{
+			$node->safe_psql('postgres', q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'DO%' AND pid <> pg_backend_pid()});
+		}
+		finish_psql($_) for $killer, $remote_killer;
+		at_rest("$n mixed calls in four sessions");
+		poll_until('idle connections were reset', sub {
+			remote_sessions($remote, q{query NOT LIKE '%DISCARD ALL%' AND query <> ''}) == 0;
+		});
 		return (descriptors($worker), rss($worker));
 	};
-	my ($fds1, $rss1) = $levels->(1000);
-	my ($fds2, $rss2) = $levels->(25000);
+	my ($fds1, $rss1) = $levels->(5000);
+	my ($fds2, $rss2) = $levels->(100000);
 	cmp_ok($fds2, '<=', $fds1 + 2, "descriptors of the worker after 100000 more calls ($fds1, $fds2)");
 	cmp_ok($rss2, '<=', $rss1 + 1024, "memory of the worker, kB ($rss1, $rss2)");
+	my $killed    = () = slurp_file($kills) =~ /killed/g;
+	my $cancelled = $local->safe_psql('postgres', 'SELECT last_value FROM cancels');
+	cmp_ok($killed, '>=', 10, "sessions were killed among them ($killed)");
+	cmp_ok($cancelled, '>=', 100, "and calls were cancelled ($cancelled)");
+	is($local->safe_psql('postgres', 'SELECT pid FROM pool_config.workers'), $worker, 'the worker is the same');
 
 	my $level = q{SELECT (SELECT sum(total_bytes) FROM pg_backend_memory_contexts) || ' ' || (SELECT count(*) FROM pg_ls_dir('/proc/self/fd'));};
-	my $out = $local->safe_psql('postgres', join("\n", $level, sprintf($mixed, 500), $level,
-			sprintf($mixed, 500), $level, sprintf($mixed, 5000), $level));
-	my @levels = map { [ split / / ] } split /\n/, $out;
-	cmp_ok($levels[3][0], '<=', $levels[2][0] + 100_000, "memory contexts of a session after 5000 more calls ($out)");
+	my $more  = sub { "SELECT mixed_calls((SELECT last_value FROM calls) + $_[0]);" };
+	my $out   = $local->safe_psql('postgres', join("\n", $level, $more->(1500), $level, $more->(1500), $level, $more->(5000), $level));
+	my @levels = map { [ split / / ] } grep { / / } split /\n/, $out;
+	cmp_ok($levels[3][0], '<=', $levels[2][0] + 100_000, "memory contexts of a session after 5000 more calls ($levels[2][0], $levels[3][0])");
 	cmp_ok($levels[3][1], '<=', $levels[2][1] + 1, 'and its descriptors');
+	$local->safe_psql('postgres', q{SELECT pool_config.alter_target('crm', pool_size => 2)});
 }
 
 sql_ok($local, 'SELECT rescued FROM pool_config.workers', '0', 'no wake-up was lost in all this');
