@@ -23,7 +23,7 @@
 #include "shared/settings.h"
 #include "storage/ipc.h"
 #include "utils/inval.h"
-#include "wire/message.h"
+#include "wire/reply.h"
 
 /* A waiter looks at its queue at least that often; see pcfg_wait_nudge. */
 #define NUDGE_MS		1000
@@ -33,6 +33,14 @@
 
 /* What may lie unread on an idle connection and still be harmless. */
 #define PEEK_MAX		8192
+
+/*
+ * A ping may take so long, or a quarter of what the caller has left; sooner
+ * the others are asked, and one more is dialled.
+ */
+#define PING_PATIENCE	PCFG_SECOND
+#define PING_DOUBT		(PCFG_SECOND / 4)
+#define PING_SHARE		4
 
 /* All leases of this process, innermost first. */
 static PcfgLease *held = NULL;
@@ -62,11 +70,16 @@ register_exit(void)
  * ----------------------------------------------------------------
  */
 
+/*
+ * A refusal that another attempt would only repeat is tried once a minute;
+ * a change by who owns the target, and not only his mapping, is tried at once.
+ */
 static void
 raise_cause(const PcfgTarget *target, const PcfgCause *cause)
 {
 	bool		credentials = strncmp(cause->sqlstate, "28", 2) == 0;
 	bool		tell_all = cause->said[0] != '\0' && superuser();
+	int			seconds = (int) (Max(cause->retry_at - pcfg_now(), 0) / PCFG_SECOND) + 1;
 
 	ereport(ERROR,
 			(errcode(ERRCODE_SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION),
@@ -74,8 +87,11 @@ raise_cause(const PcfgTarget *target, const PcfgCause *cause)
 			 tell_all ?
 			 errdetail_internal("%s (The remote server said: %s)", cause->message, cause->said) :
 			 errdetail_internal("%s", cause->message),
-			 credentials ?
-			 errhint("Correct the user mapping of the target; the next attempt follows the change at once.") : 0));
+			 !cause->lasting ? 0 :
+			 errhint(credentials ?
+					 "Correct the user mapping of the target. The next attempt is made in %d s, or at once when the owner of the target has changed it." :
+					 "Correct the target. The next attempt is made in %d s, or at once when its owner has changed it.",
+					 seconds)));
 }
 
 /* Connections of that pool that this process holds itself. */
@@ -103,7 +119,13 @@ raise_timeout(const PcfgTarget *target)
 	PcfgPoolSnapshot s;
 	char		timeout[32];
 
+	pcfg_pool_note(target->pool, target->serial, PCFG_NOTE_TIMEOUT);
 	pcfg_pool_snapshot(target->pool, &s);
+	if (s.paused)
+		ereport(ERROR,
+				(errcode(ERRCODE_TOO_MANY_CONNECTIONS),
+				 errmsg("target \"%s\" is paused", target->name),
+				 errhint("Its owner resumes it with pool_config.resume().")));
 	if (s.nopen == s.nconnecting && s.cause.failures > 0)
 		raise_cause(target, &s.cause);
 	pcfg_setting_format(&pcfg_settings[PCFG_POOL_TIMEOUT],
@@ -239,6 +261,16 @@ renew_target(PcfgLease *lease)
 	return fresh;
 }
 
+/* How many connections the pool could have at best. */
+static int
+most_connections(const PcfgTarget *target)
+{
+	int64		limit = target->policy.value[PCFG_TARGET_LIMIT];
+	int			most = pcfg_policy_limit(&target->policy);
+
+	return limit >= 0 && limit < most ? (int) limit : most;
+}
+
 /*
  * Gets a slot of the pool, at once or by waiting.
  */
@@ -257,7 +289,7 @@ take_slot(PcfgLease *lease, PcfgTime deadline)
 			!pcfg_pool_is_current(target->pool, target->serial))
 			target = renew_target(lease);
 		find_pool(target, deadline);
-		if (count_held(target->pool, target->serial) >= pcfg_policy_limit(&target->policy))
+		if (count_held(target->pool, target->serial) >= most_connections(target))
 			ereport(ERROR,
 					(errcode(ERRCODE_TOO_MANY_CONNECTIONS),
 					 errmsg("this session holds all connections to target \"%s\" itself",
@@ -311,17 +343,17 @@ unlink_lease(PcfgLease *lease)
 }
 
 /*
- * The connection granted is dead: back to the old place in the queue.
+ * The connection granted is of no use: back to the old place in the queue.
  */
 static void
-replace_slot(PcfgLease *lease, PcfgTime deadline)
+replace_slot(PcfgLease *lease, PcfgCloseReason reason, PcfgTime deadline)
 {
 	PcfgGrant	dead = lease->grant;
 
 	pcfg_channel_forget(dead.slot);
 	unlink_lease(lease);
 	lease->grant.slot = PCFG_NONE;
-	pcfg_pool_requeue(lease->target->pool, &dead);
+	pcfg_pool_requeue(lease->target->pool, &dead, reason);
 	if (!wait_for_grant(lease->target, deadline, &lease->grant))
 	{
 		(void) renew_target(lease);
@@ -385,35 +417,139 @@ socket_is_quiet(PcfgSocket *sock)
 	return recv(sock->fd, data, (size_t) n, MSG_DONTWAIT) == n;
 }
 
-/* Whether the slot's last user may have left state that we would meet. */
+/* Waits for the answer to a ping; false when it does not come in time. */
+static bool
+await_ping(PcfgLease *lease, PcfgReply *reply, PcfgTime doubt_at, PcfgTime limit)
+{
+	char		data[PEEK_MAX];
+	PcfgBuffer	buf;
+	bool		doubted = false;
+
+	pcfg_buffer_init(&buf, data, sizeof(data));
+	for (;;)
+	{
+		PcfgFrame	frame;
+		size_t		need;
+		size_t		room;
+		char	   *space;
+		ssize_t		n;
+
+		switch (pcfg_reply_next(reply, &buf, &frame, &need))
+		{
+			case PCFG_EVENT_READY:
+				return pcfg_reply_is_clean(reply, &buf);
+			case PCFG_EVENT_NOTICE:
+			case PCFG_EVENT_NOTIFY:
+				continue;
+			case PCFG_EVENT_MORE:
+				break;
+			default:
+				return false;
+		}
+		pcfg_buffer_consume(&buf);
+		pcfg_buffer_compact(&buf);
+		space = pcfg_buffer_space(&buf, &room);
+		if (room == 0 || need > sizeof(data))
+			return false;
+		n = recv(lease->socket->fd, space, room, MSG_DONTWAIT);
+		if (n > 0)
+			pcfg_buffer_filled(&buf, (size_t) n);
+		else if (n == 0 || (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR))
+			return false;
+		else if (pcfg_now() >= limit)
+			return false;
+		else
+		{
+			if (!doubted && pcfg_now() >= doubt_at)
+			{
+				doubted = true;
+				pcfg_pool_doubt(&lease->grant);
+			}
+			(void) pcfg_socket_wait(lease->socket, WL_SOCKET_READABLE,
+									doubted ? limit : Min(doubt_at, limit),
+									pcfg_wait_event(PCFG_WAIT_FOR_RESULT));
+			CHECK_FOR_INTERRUPTS();
+		}
+	}
+}
+
+/*
+ * A round trip without a statement: a Sync, which the remote answers with its
+ * state.  It has a short time limit of its own, for there are other
+ * connections, and the caller's time is for them.
+ */
+static bool
+answers_ping(PcfgLease *lease, PcfgTime deadline)
+{
+	static const char sync[5] = {'S', 0, 0, 0, 4};
+	PcfgTime	now = pcfg_now();
+	PcfgTime	patience = PING_PATIENCE;
+	PcfgReply	reply;
+
+	if (deadline != PCFG_FOREVER)
+		patience = Min(patience, Max(deadline - now, 0) / PING_SHARE);
+	pcfg_pool_note(lease->target->pool, lease->target->serial, PCFG_NOTE_PING);
+	pcfg_reply_init(&reply);
+	if (!pcfg_reply_expect(&reply, PCFG_STEP_SYNC) ||
+		send(lease->socket->fd, sync, sizeof(sync), MSG_NOSIGNAL | MSG_DONTWAIT) != sizeof(sync))
+		return false;
+	return await_ping(lease, &reply, now + Min(PING_DOUBT, patience / 2), now + patience);
+}
+
+/* Whether a round trip has to show that the connection lives. */
+static bool
+needs_ping(const PcfgLease *lease, const PcfgSlot *slot)
+{
+	const PcfgPolicy *policy = &lease->target->policy;
+
+	if (pcfg_slot_is_suspect(&pcfg_pools[lease->target->pool], slot))
+		return true;
+	return policy->value[PCFG_POOL_PRE_PING] &&
+		slot->leased_at - slot->alive_at >= policy->value[PCFG_PRE_PING_AFTER];
+}
+
+/*
+ * Whether the slot's last user may have left state that we would meet.
+ * Behind a pooler that gives each transaction another session there is
+ * nothing of ours to reset, and what others have there is not ours.
+ */
 static bool
 slot_needs_reset(const PcfgLease *lease, const PcfgSlot *slot)
 {
-	if (!slot->dirty)
+	const PcfgPolicy *policy = &lease->target->policy;
+
+	if (!slot->dirty || policy->value[PCFG_POOLER] == PCFG_POOLER_TRANSACTION)
 		return false;
 	return !lease->grant.same || slot->last_role != lease->target->role ||
-		lease->target->policy.value[PCFG_POOL_RESET] == PCFG_RESET_ALWAYS;
+		policy->value[PCFG_POOL_RESET] == PCFG_RESET_ALWAYS;
 }
 
 /*
  * Makes a granted slot usable: rights, age, descriptor, a look at the
- * socket.  False: it is condemned, try another.  An error leaves the lease
- * to the caller's PG_CATCH.
+ * socket, a ping.  False: it is to be condemned for that reason, try another.
+ * An error leaves the lease to the caller's PG_CATCH.
  */
 static bool
-open_slot(PcfgLease *lease, PcfgTime deadline)
+open_slot(PcfgLease *lease, PcfgTime deadline, PcfgCloseReason *reason)
 {
 	PcfgSlot   *slot = &pcfg_slots[lease->grant.slot];
 
 	lease->generation = slot->generation;
 	lease->socket = NULL;
-	if (pcfg_word_condemned(pg_atomic_read_u64(&slot->word)) ||
-		slot->recycle_at <= slot->leased_at)
+	*reason = PCFG_CLOSE_AGE;
+	if (slot->recycle_at <= slot->leased_at)
+		return false;
+	*reason = PCFG_CLOSE_UNKNOWN;
+	if (pcfg_word_condemned(pg_atomic_read_u64(&slot->word)))
 		return false;
 	pcfg_target_check_connection(lease->target, slot->password_used);
 	lease->socket = pcfg_channel_fetch(lease->grant.slot, lease->generation,
 									   pcfg_word_use(lease->grant.word), deadline);
-	if (lease->socket == NULL || !socket_is_quiet(lease->socket))
+	if (lease->socket == NULL)
+		return false;
+	*reason = PCFG_CLOSE_PING;
+	if (!socket_is_quiet(lease->socket) ||
+		(needs_ping(lease, slot) && !answers_ping(lease, deadline)))
 		return false;
 	lease->needs_reset = slot_needs_reset(lease, slot);
 	slot->last_role = lease->target->role;
@@ -438,6 +574,7 @@ pcfg_lease_take(PcfgLease *lease, PcfgTarget *target)
 {
 	PcfgTime	now = pcfg_now();
 	PcfgTime	deadline = pcfg_target_pool_deadline(target, now);
+	PcfgCloseReason reason;
 
 	/* who will not queue still waits for a connect that there is room for */
 	if (deadline <= now)
@@ -452,9 +589,9 @@ pcfg_lease_take(PcfgLease *lease, PcfgTarget *target)
 	{
 		take_slot(lease, deadline);
 		link_lease(lease);
-		while (!open_slot(lease, deadline))
+		while (!open_slot(lease, deadline, &reason))
 		{
-			replace_slot(lease, deadline);
+			replace_slot(lease, reason, deadline);
 			link_lease(lease);
 		}
 	}
@@ -475,6 +612,9 @@ pcfg_lease_give_back(PcfgLease *lease, bool clean)
 {
 	PcfgTarget *target = lease->target;
 	int			slot = lease->grant.slot;
+	PcfgReturn	how = clean ?
+		(lease->socket != NULL ? PCFG_RETURN_ALIVE : PCFG_RETURN_UNTOUCHED) :
+		(lease->broken ? PCFG_RETURN_LOST : PCFG_RETURN_DOUBT);
 
 	if (slot == PCFG_NONE)
 		return;
@@ -485,7 +625,7 @@ pcfg_lease_give_back(PcfgLease *lease, bool clean)
 	/* our copy is closed before the slot is anybody else's concern */
 	if (!clean)
 		pcfg_channel_forget(slot);
-	target->last.word = pcfg_pool_give_back(&lease->grant, clean);
+	target->last.word = pcfg_pool_give_back(&lease->grant, how);
 	target->last.slot = target->last.word != 0 ? slot : PCFG_NONE;
 	if (clean && target->last.word == 0)
 		pcfg_channel_forget(slot);	/* surplus, or too old */

@@ -204,10 +204,14 @@ entry_refresh(CacheEntry *entry)
 			return false;
 	}
 	entry->settings_version = pcfg_settings_version;
+	target->policy.own = 0;
 	for (i = 0; i < PCFG_SETTING_COUNT; i++)
 	{
 		if (entry->has_option[i] && !pcfg_settings_is_session(i))
+		{
 			target->policy.value[i] = entry->option.value[i];
+			target->policy.own |= 1U << i;
+		}
 		else
 			target->policy.value[i] = pcfg_settings_value(i);
 	}
@@ -359,6 +363,7 @@ entry_fill(CacheEntry *entry, MemoryContext scratch)
 	wipe_options(source.mapping_options);
 	pcfg_params_fingerprint(&entry->params, target->init_sql, target->key.server,
 							target->key.mapping, target->key.fingerprint);
+	pcfg_params_address_id(&entry->params, target->name, target->key.address_id);
 	target->nparams = entry->params.n;
 	target->keywords = entry->params.keywords;
 	target->values = entry->params.values;

@@ -312,29 +312,16 @@ digest_piece(pg_hmac_ctx *ctx, const void *data, uint32 len)
 }
 
 static bool
-digest_all(pg_hmac_ctx *ctx, const PcfgParams *params, const char *init_sql,
-		   Oid server, Oid mapping, unsigned char *digest)
+digest_text(pg_hmac_ctx *ctx, const char *text)
 {
-	int			i;
-
-	if (pg_hmac_init(ctx, pcfg_shared->hmac_key, sizeof(pcfg_shared->hmac_key)) != 0 ||
-		!digest_piece(ctx, &server, sizeof(server)) ||
-		!digest_piece(ctx, &mapping, sizeof(mapping)) ||
-		!digest_piece(ctx, init_sql, strlen(init_sql)))
-		return false;
-	for (i = 0; i < params->n; i++)
-		if (!digest_piece(ctx, params->keywords[i], strlen(params->keywords[i])) ||
-			!digest_piece(ctx, params->values[i], strlen(params->values[i])))
-			return false;
-	return pg_hmac_final(ctx, digest, PG_SHA256_DIGEST_LENGTH) == 0;
+	return digest_piece(ctx, text, strlen(text));
 }
 
-void
-pcfg_params_fingerprint(const PcfgParams *params, const char *init_sql,
-						Oid server, Oid mapping, unsigned char *digest)
+/* A context under this server start's key; errors instead of NULL. */
+static pg_hmac_ctx *
+begin_digest(void)
 {
 	pg_hmac_ctx *ctx;
-	bool		done;
 
 	StaticAssertStmt(PCFG_FINGERPRINT_LEN == PG_SHA256_DIGEST_LENGTH,
 					 "a fingerprint is a SHA-256 digest");
@@ -343,11 +330,64 @@ pcfg_params_fingerprint(const PcfgParams *params, const char *init_sql,
 	if (ctx == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
-	done = digest_all(ctx, params, init_sql != NULL ? init_sql : "",
-					  server, mapping, digest);
+	return ctx;
+}
+
+static void
+end_digest(pg_hmac_ctx *ctx, bool done, unsigned char *digest)
+{
+	done = done && pg_hmac_final(ctx, digest, PG_SHA256_DIGEST_LENGTH) == 0;
 	pg_hmac_free(ctx);
 	if (!done)
 		ereport(ERROR,
 				(errcode(ERRCODE_INTERNAL_ERROR),
 				 errmsg("could not compute a SHA-256 digest of connection options")));
+}
+
+static bool
+digest_all(pg_hmac_ctx *ctx, const PcfgParams *params, const char *init_sql,
+		   Oid server, Oid mapping)
+{
+	int			i;
+
+	if (pg_hmac_init(ctx, pcfg_shared->hmac_key, sizeof(pcfg_shared->hmac_key)) != 0 ||
+		!digest_piece(ctx, &server, sizeof(server)) ||
+		!digest_piece(ctx, &mapping, sizeof(mapping)) ||
+		!digest_text(ctx, init_sql))
+		return false;
+	for (i = 0; i < params->n; i++)
+		if (!digest_text(ctx, params->keywords[i]) || !digest_text(ctx, params->values[i]))
+			return false;
+	return true;
+}
+
+void
+pcfg_params_fingerprint(const PcfgParams *params, const char *init_sql,
+						Oid server, Oid mapping, unsigned char *digest)
+{
+	pg_hmac_ctx *ctx = begin_digest();
+
+	end_digest(ctx, digest_all(ctx, params, init_sql != NULL ? init_sql : "",
+							   server, mapping), digest);
+}
+
+void
+pcfg_params_address_id(const PcfgParams *params, const char *target, unsigned char *id)
+{
+	static const char *const keywords[] = {"host", "hostaddr", "port", "dbname"};
+	unsigned char digest[PCFG_FINGERPRINT_LEN];
+	pg_hmac_ctx *ctx = begin_digest();
+	bool		done;
+	int			i;
+
+	done = pg_hmac_init(ctx, pcfg_shared->hmac_key, sizeof(pcfg_shared->hmac_key)) == 0 &&
+		digest_text(ctx, target);
+	for (i = 0; i < lengthof(keywords) && done; i++)
+	{
+		const char *value = get(params, keywords[i]);
+
+		done = digest_text(ctx, value != NULL ? value : "");
+	}
+	end_digest(ctx, done, digest);
+	memcpy(id, digest, PCFG_ADDRESS_ID_LEN);
 }

@@ -51,4 +51,11 @@ extern void pcfg_params_wipe(PcfgParams *params);
 extern void pcfg_params_fingerprint(const PcfgParams *params, const char *init_sql,
 									Oid server, Oid mapping, unsigned char *digest);
 
+/*
+ * The same for all targets of that name with that remote address, in any
+ * database and with any mapping.
+ */
+extern void pcfg_params_address_id(const PcfgParams *params, const char *target,
+								   unsigned char *id);
+
 #endif							/* PCFG_TARGET_PARAMS_H */

@@ -15,13 +15,48 @@
 #define LONGEST_DELAY	PCFG_SECOND
 #define LASTING_DELAY	(60 * PCFG_SECOND)
 
+/* What another attempt does not change; a class stands for all of its codes. */
+static const char *const lasting_codes[] = {
+	"0A",						/* not supported */
+	"22023",					/* a parameter of the start-up is refused */
+	"28",						/* who are you? */
+	"3D000",					/* no such database */
+	"42",						/* no right, or init_sql makes no sense */
+	"55P02"						/* a parameter cannot be changed now */
+};
+
+/*
+ * Words of libpq and of proxies that carry no code of their own.  libpq's may
+ * be translated; then the failure passes for one that ends by itself.
+ */
+static const char *const lasting_words[] = {
+	"certificate verify failed", "does not match host name",
+	"server certificate for", "root certificate file",
+	"channel binding", "does not support SSL", "no encryption",
+	"unsupported startup parameter", "authentication method",
+	"password authentication failed", "no such user", "no such database",
+	"endpoint is disabled", "endpoint could not be found", "is not specified",
+	"Tenant or user not found", "is not allowed to connect"
+};
+
 PcfgFailureClass
-pcfg_failure_class(const char *sqlstate)
+pcfg_failure_class(const char *sqlstate, const char *message)
 {
-	/* invalid authorization; unknown database; no privilege; unsupported */
-	if (strncmp(sqlstate, "28", 2) == 0 || strcmp(sqlstate, "3D000") == 0 ||
-		strcmp(sqlstate, "42501") == 0 || strncmp(sqlstate, "0A", 2) == 0)
-		return PCFG_FAILURE_LASTING;
+	size_t		i;
+
+	for (i = 0; i < sizeof(lasting_codes) / sizeof(lasting_codes[0]); i++)
+	{
+		if (strncmp(sqlstate, lasting_codes[i], strlen(lasting_codes[i])) == 0)
+			return PCFG_FAILURE_LASTING;
+	}
+	/* with a code of its own the remote has said what it means */
+	if (strncmp(sqlstate, "08", 2) != 0 && strcmp(sqlstate, "XX000") != 0)
+		return PCFG_FAILURE_TRANSIENT;
+	for (i = 0; i < sizeof(lasting_words) / sizeof(lasting_words[0]); i++)
+	{
+		if (strstr(message, lasting_words[i]) != NULL)
+			return PCFG_FAILURE_LASTING;
+	}
 	return PCFG_FAILURE_TRANSIENT;
 }
 

@@ -20,8 +20,11 @@ typedef enum PcfgFailureClass
 								 * right: another attempt changes nothing */
 } PcfgFailureClass;
 
-/* The class of a failure, by its SQLSTATE. */
-extern PcfgFailureClass pcfg_failure_class(const char *sqlstate);
+/*
+ * The class of a failure, by its SQLSTATE and, where libpq gives none or a
+ * proxy a useless one, by its words.
+ */
+extern PcfgFailureClass pcfg_failure_class(const char *sqlstate, const char *message);
 
 /*
  * The moment of the next try after that many failures in a row (1 = the

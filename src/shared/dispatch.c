@@ -32,6 +32,71 @@ pcfg_policy_limit(const PcfgPolicy *policy)
 	return (int) limit;
 }
 
+/* -1 = none. */
+static int64
+target_limit(const PcfgPool *pool)
+{
+	return pool->policy.value[PCFG_TARGET_LIMIT];
+}
+
+static uint32
+family_open(const PcfgPool *pool)
+{
+	return pg_atomic_read_u32(&pcfg_families[pool->family].nopen);
+}
+
+bool
+pcfg_family_enter(const PcfgPool *pool)
+{
+	pg_atomic_uint32 *nopen = &pcfg_families[pool->family].nopen;
+	uint32		n = pg_atomic_read_u32(nopen);
+
+	/* never counted beyond the limit, not even for a moment: a neighbour
+	 * would take that for "full" and nobody would tell it otherwise */
+	do
+	{
+		if (target_limit(pool) >= 0 && (int64) n >= target_limit(pool))
+			return false;
+	} while (!pg_atomic_compare_exchange_u32(nopen, &n, n + 1));
+	return true;
+}
+
+void
+pcfg_family_exit(const PcfgPool *pool)
+{
+	(void) pg_atomic_fetch_sub_u32(&pcfg_families[pool->family].nopen, 1);
+}
+
+bool
+pcfg_pool_is_over(const PcfgPool *pool)
+{
+	return pool->nopen > pcfg_policy_limit(&pool->policy) ||
+		(target_limit(pool) >= 0 && (int64) family_open(pool) > target_limit(pool));
+}
+
+/* Idle ones beyond pool_size would be closed again. */
+static int
+warm_wanted(const PcfgPool *pool)
+{
+	return (int) Min(pool->policy.value[PCFG_MIN_IDLE], pool->policy.value[PCFG_POOL_SIZE]);
+}
+
+PcfgTime
+pcfg_recycle_time(const PcfgPolicy *policy, const PcfgSlot *slot)
+{
+	int64		age = policy->value[PCFG_POOL_RECYCLE];
+
+	if (age < 0)
+		return PCFG_FOREVER;
+	return slot->connected_at + age - (PcfgTime) (slot->jitter * (double) age);
+}
+
+bool
+pcfg_pool_is_cold(const PcfgPool *pool)
+{
+	return pool->nidle + pool->nconnecting < warm_wanted(pool);
+}
+
 /* ----------------------------------------------------------------
  * moving slots
  * ----------------------------------------------------------------
@@ -87,6 +152,34 @@ pcfg_idle_push(PcfgPool *pool, int index)
 	pool->nidle++;
 }
 
+void
+pcfg_idle_put_back(PcfgPool *pool, int index)
+{
+	PcfgSlot   *slot = &pcfg_slots[index];
+	int			before = PCFG_NONE;
+	int			after = pool->idle_head;
+
+	while (after != PCFG_NONE && pcfg_slots[after].returned_at > slot->returned_at)
+	{
+		before = after;
+		after = pcfg_slots[after].next_idle;
+	}
+	if (before == PCFG_NONE)
+	{
+		pcfg_idle_push(pool, index);
+		return;
+	}
+	slot->prev_idle = before;
+	slot->next_idle = after;
+	pcfg_slots[before].next_idle = index;
+	if (after != PCFG_NONE)
+		pcfg_slots[after].prev_idle = index;
+	else
+		pool->idle_tail = index;
+	slot->in_idle_list = true;
+	pool->nidle++;
+}
+
 static void
 idle_remove(PcfgPool *pool, int index)
 {
@@ -108,13 +201,15 @@ idle_remove(PcfgPool *pool, int index)
 
 /* An idle slot goes to the worker to be closed. */
 void
-pcfg_idle_condemn(PcfgPool *pool, int index, PcfgWakes *wakes)
+pcfg_idle_condemn(PcfgPool *pool, int index, PcfgCloseReason reason, PcfgWakes *wakes)
 {
 	PcfgSlot   *slot = &pcfg_slots[index];
 	uint64		word = pg_atomic_read_u64(&slot->word);
 
 	idle_remove(pool, index);
 	slot->in_doubt = false;
+	if (slot->reason == PCFG_CLOSE_UNKNOWN)
+		slot->reason = reason;
 	(void) pcfg_slot_move(slot, &word, PCFG_SLOT_CONDEMNED, 0, pcfg_word_use(word),
 					 PCFG_BY_LOCK);
 	wakes->worker = true;
@@ -130,7 +225,7 @@ pcfg_slot_lease(PcfgPool *pool, int index, uint32 owner, uint64 *word, PcfgWakes
 	if (!pcfg_slot_move(slot, word, PCFG_SLOT_LEASED, owner, pcfg_word_use(*word) + 1,
 				   PCFG_BY_LOCK))
 	{
-		pcfg_idle_condemn(pool, index, wakes);
+		pcfg_idle_condemn(pool, index, PCFG_CLOSE_REMOTE, wakes);
 		return false;
 	}
 	idle_remove(pool, index);
@@ -157,10 +252,53 @@ pcfg_slot_lease_any(PcfgPool *pool, uint32 owner, uint64 *word, PcfgWakes *wakes
 
 /* Condemns all idle connections of a pool; lock held. */
 void
-pcfg_idle_condemn_all(PcfgPool *pool, PcfgWakes *wakes)
+pcfg_idle_condemn_all(PcfgPool *pool, PcfgCloseReason reason, PcfgWakes *wakes)
 {
 	while (pool->idle_head != PCFG_NONE)
-		pcfg_idle_condemn(pool, pool->idle_head, wakes);
+		pcfg_idle_condemn(pool, pool->idle_head, reason, wakes);
+}
+
+void
+pcfg_pool_suspect(PcfgPool *pool, PcfgWakes *wakes)
+{
+	pool->suspect_since = pcfg_now();
+	if (pool->nidle > 0)
+		wakes->worker = true;
+}
+
+/* How many connections there are too many, those being closed not counted. */
+static int
+count_excess(const PcfgPool *pool)
+{
+	int64		over = pool->nopen - pcfg_policy_limit(&pool->policy);
+	int			i;
+
+	if (target_limit(pool) >= 0)
+		over = Max(over, (int64) family_open(pool) - target_limit(pool));
+	for (i = 0; over > 0 && i < pcfg_shared->nslots; i++)
+	{
+		if (pcfg_slots[i].pool == pcfg_pool_index(pool) &&
+			pcfg_word_state(pg_atomic_read_u64(&pcfg_slots[i].word)) == PCFG_SLOT_CONDEMNED)
+			over--;
+	}
+	return (int) Max(over, 0);
+}
+
+void
+pcfg_pool_trim(PcfgPool *pool, PcfgWakes *wakes)
+{
+	int64		surplus = pool->nidle - pool->policy.value[PCFG_POOL_SIZE];
+	int64		n = Max(surplus, count_excess(pool));
+	int			i;
+
+	for (i = 0; i < pcfg_shared->nslots; i++)
+	{
+		if (pcfg_slots[i].pool == pcfg_pool_index(pool))
+			pcfg_slots[i].recycle_at = pcfg_recycle_time(&pool->policy, &pcfg_slots[i]);
+	}
+	for (; n > 0 && pool->idle_tail != PCFG_NONE; n--)
+		pcfg_idle_condemn(pool, pool->idle_tail, PCFG_CLOSE_SURPLUS, wakes);
+	pcfg_dispatch(pool, wakes);
 }
 
 /* ----------------------------------------------------------------
@@ -238,6 +376,8 @@ reserve_connect(PcfgPool *pool)
 	static int	hint = 0;
 	int			i;
 
+	if (!pcfg_family_enter(pool))
+		return false;
 	for (i = 0; i < pcfg_shared->nslots; i++)
 	{
 		int			index = (hint + i) % pcfg_shared->nslots;
@@ -250,16 +390,18 @@ reserve_connect(PcfgPool *pool)
 					  PCFG_BY_LOCK))
 		{
 			slot->pool = pcfg_pool_index(pool);
+			slot->reason = PCFG_CLOSE_UNKNOWN;
+			slot->connected_at = pool->dialled_at = pcfg_now();
 			pool->nopen++;
 			pool->nconnecting++;
 			hint = index;
 			return true;
 		}
 	}
+	pcfg_family_exit(pool);
 	return false;
 }
 
-/* Takes note that the pool waits for a slot of the server, or no more. */
 void
 pcfg_starving_set(PcfgPool *pool, bool starving)
 {
@@ -275,29 +417,59 @@ pcfg_starving_set(PcfgPool *pool, bool starving)
 	}
 }
 
-/* Connects that the queue could use and the limits allow. */
-static void
-reserve_connects(PcfgPool *pool, int wanted, PcfgWakes *wakes)
+/* Without them a connect would only wait for a caller who brings them. */
+static bool
+knows_credentials(PcfgPool *pool)
 {
-	int			n = Min(wanted - pool->nconnecting,
-						pcfg_policy_limit(&pool->policy) - pool->nopen);
+	uint32		life = pg_atomic_read_u32(&pcfg_shared->worker_life);
 
-	if (n > 0 && pool->cause.retry_at != 0)
-	{
-		/* after a failure: one attempt, and that not before its time */
-		if (pool->nconnecting > 0 || pcfg_now() < pool->cause.retry_at)
-			n = 0;
-		else
-			n = 1;
-	}
-	while (n > 0 && reserve_connect(pool))
+	return life != 0 && pg_atomic_read_u32(&pool->credentials_life) == life;
+}
+
+/*
+ * Connects that the queue could use and the limits allow; then, if nobody
+ * lacks a place for a waiter, those that min_idle asks for.  After a failure,
+ * and as long as no connect ever succeeded, one is tried at a time.
+ */
+static void
+reserve_connects(PcfgPool *pool, PcfgWakes *wakes)
+{
+	int			limit = pcfg_policy_limit(&pool->policy);
+	int			waiters = (int) pg_atomic_read_u32(&pool->nwait);
+	int			wanted = Min(waiters - pool->nconnecting, limit - pool->nopen);
+	bool		starved = pool->starving_since != 0;
+	int			at_once = pcfg_shared->nslots;
+
+	if (!pool->proven || pool->cause.retry_at != 0)
+		at_once = pool->nconnecting > 0 || pcfg_now() < pool->cause.retry_at ? 0 : 1;
+	wanted = Min(wanted, at_once);
+	while (wanted > 0 && reserve_connect(pool))
 	{
 		wakes->worker = true;
-		n--;
+		wanted--;
+		at_once--;
 	}
-	pcfg_starving_set(pool, n > 0);
-	if (n > 0)
+	pcfg_starving_set(pool, wanted > 0);
+	if (wanted > 0 && !starved)
 		wakes->worker = true;	/* it may relieve us: pcfg_pool_relieve */
+
+	if (pool->wait_head == PCFG_NONE &&
+		pg_atomic_read_u32(&pcfg_shared->nstarving) == 0 && knows_credentials(pool))
+	{
+		while (at_once-- > 0 && pool->nopen < limit && pcfg_pool_is_cold(pool) &&
+			   reserve_connect(pool))
+			wakes->worker = true;
+	}
+}
+
+void
+pcfg_pool_dial_spare(PcfgPool *pool, PcfgWakes *wakes)
+{
+	if (pool->nidle == 0 && pool->nconnecting == 0 && !pool->retired && !pool->paused &&
+		pool->nopen < pcfg_policy_limit(&pool->policy) &&
+		(pool->cause.retry_at == 0 || pcfg_now() >= pool->cause.retry_at) &&
+		reserve_connect(pool))
+		wakes->worker = true;
 }
 
 /*
@@ -337,18 +509,23 @@ pcfg_dispatch(PcfgPool *pool, PcfgWakes *wakes)
 			continue;
 		}
 		if (pool->paused)
-			return;
+			break;
 		index = pcfg_slot_lease_any(pool, (uint32) procno + 1, &word, wakes);
 		if (index == PCFG_NONE)
 			break;
-		pcfg_slots[index].leased_at = pcfg_now();
+		pcfg_slots[index].leased_at = pool->last_used = pcfg_now();
 		pcfg_slots[index].holder_pid = pcfg_waiters[procno].pid;
+		pool->stats.leases++;
+		pcfg_histogram_add(&pool->stats.wait, pool->last_used - pcfg_waiters[procno].since);
 		pcfg_waiters[procno].slot = index;
 		pcfg_waiters[procno].word = word;
 		pcfg_queue_unlink(pool, procno, PCFG_WAIT_GRANTED);
 		wakes->procno[wakes->n++] = procno;
 	}
-	reserve_connects(pool, (int) pg_atomic_read_u32(&pool->nwait), wakes);
+	if (pool->paused || pool->retired)
+		pcfg_starving_set(pool, false);
+	else
+		reserve_connects(pool, wakes);
 }
 
 /*
@@ -379,28 +556,47 @@ pcfg_unlock_and_wake(PcfgPool *pool, PcfgWakes *wakes)
 	}
 }
 
-/* A slot of the server became free: the longest starving pool is first. */
+/*
+ * The starving pool that comes next after the one given by *since and index;
+ * PCFG_NONE at the end.  Read without locks: a hint.
+ */
+static int
+next_starving(PcfgTime *since, int after)
+{
+	PcfgTime	found = PCFG_FOREVER;
+	int			next = PCFG_NONE;
+	int			i;
+
+	for (i = 0; i < pcfg_shared->npools; i++)
+	{
+		PcfgTime	mine = pcfg_pools[i].starving_since;
+
+		if (mine == 0 || mine >= found || mine < *since || (mine == *since && i <= after))
+			continue;
+		found = mine;
+		next = i;
+	}
+	*since = found;
+	return next;
+}
+
 void
 pcfg_dispatch_starving(void)
 {
-	PcfgPool   *first = NULL;
-	PcfgWakes		wakes = {0};
-	int			i;
+	PcfgTime	since = 0;
+	int			i = PCFG_NONE;
 
 	if (pg_atomic_read_u32(&pcfg_shared->nstarving) == 0)
 		return;
-	for (i = 0; i < pcfg_shared->npools; i++)
+	/* what is free may be of no use to the first: its own limit is reached */
+	while ((i = next_starving(&since, i)) != PCFG_NONE)
 	{
 		PcfgPool   *pool = &pcfg_pools[i];
-		PcfgTime	since = pool->starving_since;	/* a hint */
+		PcfgWakes	wakes = {0};
 
-		if (since != 0 && (first == NULL || since < first->starving_since))
-			first = pool;
+		LWLockAcquire(&pool->lock, LW_EXCLUSIVE);
+		if (pool->starving_since != 0)
+			pcfg_dispatch(pool, &wakes);
+		pcfg_unlock_and_wake(pool, &wakes);
 	}
-	if (first == NULL)
-		return;
-	LWLockAcquire(&first->lock, LW_EXCLUSIVE);
-	pcfg_dispatch(first, &wakes);
-	pcfg_unlock_and_wake(first, &wakes);
 }
-

@@ -51,6 +51,21 @@ pcfg_pool_index(const PcfgPool *pool)
 /* pool_size + max_overflow, or the server-wide limit. */
 extern int	pcfg_policy_limit(const PcfgPolicy *policy);
 
+/* When the connection of that slot comes of age. */
+extern PcfgTime pcfg_recycle_time(const PcfgPolicy *policy, const PcfgSlot *slot);
+
+/* More connections than the pool, or the target, may have by now. */
+extern bool pcfg_pool_is_over(const PcfgPool *pool);
+
+/* Fewer idle connections than min_idle, counting those on their way. */
+extern bool pcfg_pool_is_cold(const PcfgPool *pool);
+
+/*
+ * The policy changed: closes what is idle and too much or too old, and
+ * dispatches.  Lock held.
+ */
+extern void pcfg_pool_trim(PcfgPool *pool, PcfgWakes *wakes);
+
 /*
  * Changes the state of a slot; lock held.  *word is what the caller has read
  * and becomes what stands there now.  The condemn bit may have come meanwhile:
@@ -70,15 +85,36 @@ extern int	pcfg_slot_lease_any(PcfgPool *pool, uint32 owner, uint64 *word,
 /* Puts a slot that became IDLE at the recent end of the idle list. */
 extern void pcfg_idle_push(PcfgPool *pool, int index);
 
+/* Puts it back in the place that its time of return gives it. */
+extern void pcfg_idle_put_back(PcfgPool *pool, int index);
+
 /* One idle connection, or all, go to the worker to be closed. */
-extern void pcfg_idle_condemn(PcfgPool *pool, int index, PcfgWakes *wakes);
-extern void pcfg_idle_condemn_all(PcfgPool *pool, PcfgWakes *wakes);
+extern void pcfg_idle_condemn(PcfgPool *pool, int index, PcfgCloseReason reason,
+							  PcfgWakes *wakes);
+extern void pcfg_idle_condemn_all(PcfgPool *pool, PcfgCloseReason reason,
+								  PcfgWakes *wakes);
+
+/*
+ * A connection of the pool broke: the others have to prove themselves before
+ * they are used again.  Lock held.
+ */
+extern void pcfg_pool_suspect(PcfgPool *pool, PcfgWakes *wakes);
+
+/* Reserves one connect unless one is idle, under way, or not allowed. */
+extern void pcfg_pool_dial_spare(PcfgPool *pool, PcfgWakes *wakes);
+
+/* Whether the slot has to prove itself.  No lock: a hint for its holder. */
+static inline bool
+pcfg_slot_is_suspect(const PcfgPool *pool, const PcfgSlot *slot)
+{
+	return pool->suspect_since != 0 && slot->alive_at <= pool->suspect_since;
+}
 
 /* Queues a process in the order of tickets; takes it out with that state. */
 extern void pcfg_queue_link(PcfgPool *pool, int procno);
 extern void pcfg_queue_unlink(PcfgPool *pool, int procno, PcfgWaitState state);
 
-/* The pool waits for a slot of the server, or no more. */
+/* The pool waits for a place for one more connection, or no more. */
 extern void pcfg_starving_set(PcfgPool *pool, bool starving);
 
 /* Nothing lives, nobody dials, and it is not yet time to try again. */
@@ -93,7 +129,14 @@ extern void pcfg_dispatch(PcfgPool *pool, PcfgWakes *wakes);
 /* Lets the lock go, then sets the latches; repeats while there were more. */
 extern void pcfg_unlock_and_wake(PcfgPool *pool, PcfgWakes *wakes);
 
-/* A slot of the server became free: serves the pool that starves longest. */
+/* A place became free: serves the pools that starve, the longest first. */
 extern void pcfg_dispatch_starving(void);
+
+/*
+ * Takes one of the places that target_limit allows, or gives it back.  A
+ * place that was given back is to be followed by pcfg_dispatch_starving.
+ */
+extern bool pcfg_family_enter(const PcfgPool *pool);
+extern void pcfg_family_exit(const PcfgPool *pool);
 
 #endif							/* PCFG_DISPATCH_H */

@@ -11,6 +11,7 @@
 
 #include "shared/dispatch.h"
 #include "shared/pool.h"
+#include "shared/records.h"
 
 /* The index of a live pool with that key; directory lock held. */
 static int
@@ -67,11 +68,45 @@ find_place(void)
 
 		LWLockAcquire(&oldest->lock, LW_EXCLUSIVE);
 		oldest->retired = true;
-		pcfg_idle_condemn_all(oldest, &wakes);
+		pcfg_idle_condemn_all(oldest, PCFG_CLOSE_RETIRED, &wakes);
 		pcfg_dispatch(oldest, &wakes);
 		pcfg_unlock_and_wake(oldest, &wakes);
 	}
 	return empty;
+}
+
+/*
+ * The policy that a pool works by: the target's own options, and for the
+ * rest what the worker has read in postgresql.conf, for sessions read it
+ * later, or not at all while a statement of theirs runs.
+ */
+static void
+merge_policy(PcfgPolicy *policy, const PcfgPolicy *wanted)
+{
+	int			i;
+
+	policy->own = wanted->own;
+	for (i = 0; i < PCFG_SETTING_COUNT; i++)
+	{
+		if ((wanted->own & (1U << i)) || !pcfg_shared->defaults_known ||
+			pcfg_settings[i].session)
+			policy->value[i] = wanted->value[i];
+		else
+			policy->value[i] = pcfg_shared->defaults.value[i];
+	}
+}
+
+/* Ends the life of a pool in that place, if there was one; both locks held. */
+static void
+end_pool(PcfgPool *pool)
+{
+	if (pg_atomic_read_u32(&pool->serial) == 0)
+		return;
+	pcfg_starving_set(pool, false);
+	pcfg_record_take(pool);
+	pcfg_family_leave(pool->family);
+	pool->retired = false;
+	pg_atomic_write_u32(&pool->serial, 0);
 }
 
 /* Fills a free or unused place; directory lock held. */
@@ -85,19 +120,22 @@ make_pool(PcfgPool *pool, const PcfgPoolKey *key, const char *target,
 	ok = pool->nopen == 0 && pool->wait_head == PCFG_NONE;
 	if (ok)
 	{
+		end_pool(pool);
 		if (++pcfg_shared->last_serial == 0)
 			pcfg_shared->last_serial = 1;
-		pcfg_starving_set(pool, false);
 		pool->key = *key;
 		strlcpy(pool->target, target, sizeof(pool->target));
 		pool->mapping_user = mapping_user;
 		pool->encoding = encoding;
-		pool->policy = *policy;
-		pool->retired = pool->paused = false;
+		pool->family = pcfg_family_join(key->address_id);
+		merge_policy(&pool->policy, policy);
+		pool->paused = pcfg_record_get(key->database, key->server)->paused;
 		pool->nconnecting = 0;
 		memset(&pool->cause, 0, sizeof(pool->cause));
+		(void) pcfg_failure_recall(key->database, key->server, mapping_user, &pool->cause);
+		pool->proven = false;
+		pool->suspect_since = 0;
 		pool->last_used = pcfg_now();
-		pool->connects = pool->connect_failures = 0;
 		pg_atomic_write_u32(&pool->credentials_life, 0);
 		pg_atomic_write_u32(&pool->serial, pcfg_shared->last_serial);
 	}
@@ -145,18 +183,18 @@ pcfg_pool_is_current(int pool, uint32 serial)
 		!pcfg_pools[pool].retired;
 }
 
-/*
- * Whether the parts of two policies differ that a pool works by: what a
- * session may SET is the session's own business.
- */
+/* Whether a pool's own options are not those, as far as a pool works by them. */
 static bool
-policies_differ(const PcfgPolicy *a, const PcfgPolicy *b)
+options_differ(const PcfgPolicy *have, const PcfgPolicy *want)
 {
 	int			i;
 
+	if (have->own != want->own)
+		return true;
 	for (i = 0; i < PCFG_SETTING_COUNT; i++)
 	{
-		if (a->value[i] != b->value[i] && !pcfg_settings[i].session)
+		if ((want->own & (1U << i)) && have->value[i] != want->value[i] &&
+			!pcfg_settings[i].session)
 			return true;
 	}
 	return false;
@@ -169,17 +207,40 @@ pcfg_pool_set_policy(int index, uint32 serial, const PcfgPolicy *policy)
 	PcfgWakes		wakes = {0};
 
 	/* a torn read only leads to the comparison under the lock */
-	if (!policies_differ(&pool->policy, policy))
+	if (!options_differ(&pool->policy, policy))
 		return;
 	LWLockAcquire(&pool->lock, LW_EXCLUSIVE);
 	if (pg_atomic_read_u32(&pool->serial) == serial)
 	{
-		pool->policy = *policy;
-		while (pool->nidle > policy->value[PCFG_POOL_SIZE])
-			pcfg_idle_condemn(pool, pool->idle_tail, &wakes);
-		pcfg_dispatch(pool, &wakes);
+		merge_policy(&pool->policy, policy);
+		pcfg_pool_trim(pool, &wakes);
 	}
 	pcfg_unlock_and_wake(pool, &wakes);
+	pcfg_dispatch_starving();
+}
+
+void
+pcfg_pool_set_defaults(const PcfgPolicy *defaults)
+{
+	int			i;
+
+	LWLockAcquire(&pcfg_shared->directory_lock, LW_EXCLUSIVE);
+	pcfg_shared->defaults = *defaults;
+	pcfg_shared->defaults_known = true;
+	for (i = 0; i < pcfg_shared->npools; i++)
+	{
+		PcfgPool   *pool = &pcfg_pools[i];
+		PcfgWakes	wakes = {0};
+
+		if (pg_atomic_read_u32(&pool->serial) == 0)
+			continue;
+		LWLockAcquire(&pool->lock, LW_EXCLUSIVE);
+		merge_policy(&pool->policy, &pool->policy);
+		pcfg_pool_trim(pool, &wakes);
+		pcfg_unlock_and_wake(pool, &wakes);
+	}
+	LWLockRelease(&pcfg_shared->directory_lock);
+	pcfg_dispatch_starving();
 }
 
 void
@@ -202,8 +263,6 @@ pcfg_pool_snapshot(int index, PcfgPoolSnapshot *s)
 	s->oldest_wait = pool->wait_head == PCFG_NONE ? 0 :
 		pcfg_waiters[pool->wait_head].since;
 	s->cause = pool->cause;
-	s->connects = pool->connects;
-	s->connect_failures = pool->connect_failures;
 	LWLockRelease(&pool->lock);
 }
 
@@ -217,11 +276,7 @@ pcfg_pool_try_free(int index)
 	LWLockAcquire(&pcfg_shared->directory_lock, LW_EXCLUSIVE);
 	LWLockAcquire(&pool->lock, LW_EXCLUSIVE);
 	if (pool->retired && pool->nopen == 0 && pool->wait_head == PCFG_NONE)
-	{
-		pcfg_starving_set(pool, false);
-		pool->retired = false;
-		pg_atomic_write_u32(&pool->serial, 0);
-	}
+		end_pool(pool);
 	LWLockRelease(&pool->lock);
 	LWLockRelease(&pcfg_shared->directory_lock);
 }
@@ -243,7 +298,7 @@ pcfg_pool_retire(Oid database, Oid server, Oid mapping)
 			(!OidIsValid(mapping) || pool->key.mapping == mapping))
 		{
 			pool->retired = true;
-			pcfg_idle_condemn_all(pool, &wakes);
+			pcfg_idle_condemn_all(pool, PCFG_CLOSE_RETIRED, &wakes);
 			pcfg_dispatch(pool, &wakes);
 			wakes.worker = true;
 		}

@@ -24,8 +24,13 @@ extern int	pcfg_pool_find(const PcfgPoolKey *key, const char *target,
 /* True when index and serial still name a pool in which one may lease. */
 extern bool pcfg_pool_is_current(int pool, uint32 serial);
 
-/* Brings a current pool's policy up to *policy; cheap when it is equal. */
+/*
+ * Brings a current pool's policy up to the options in *policy; cheap when it
+ * is equal.  What is no option is the worker's to say: the values of
+ * postgresql.conf, at its start and at each reload, for all pools at once.
+ */
 extern void pcfg_pool_set_policy(int pool, uint32 serial, const PcfgPolicy *policy);
+extern void pcfg_pool_set_defaults(const PcfgPolicy *defaults);
 
 /* A consistent copy of what a pool's lock guards, for errors and views. */
 typedef struct PcfgPoolSnapshot
@@ -43,8 +48,6 @@ typedef struct PcfgPoolSnapshot
 	int			nwait;
 	PcfgTime	oldest_wait;	/* since when the head waits; 0 = nobody */
 	PcfgCause	cause;
-	uint64		connects;
-	uint64		connect_failures;
 } PcfgPoolSnapshot;
 
 extern void pcfg_pool_snapshot(int pool, PcfgPoolSnapshot *snapshot);

@@ -15,6 +15,9 @@
 #include "shared/dispatch.h"
 #include "shared/queue.h"
 
+/* So long a caller may join a connect that is likely to fail. */
+#define SHARED_ATTEMPT	(PCFG_SECOND / 4)
+
 /* Tries the slot I used last, then any idle one; lock held, queue empty. */
 static bool
 lease_now(PcfgPool *pool, const PcfgLastUse *last, PcfgGrant *grant, PcfgWakes *wakes)
@@ -38,7 +41,23 @@ lease_now(PcfgPool *pool, const PcfgLastUse *last, PcfgGrant *grant, PcfgWakes *
 	}
 	pcfg_slots[grant->slot].leased_at = pool->last_used = pcfg_now();
 	pcfg_slots[grant->slot].holder_pid = MyProcPid;
+	pool->stats.leases++;
+	pcfg_histogram_add(&pool->stats.wait, 0);
 	return true;
+}
+
+/*
+ * Nothing lives, and the one attempt under way after failures takes longer
+ * than it takes a remote to say no: whoever comes now need not share its
+ * fate, one caller does already.
+ */
+static bool
+attempt_drags_on(const PcfgPool *pool)
+{
+	return pool->cause.failures > 1 && pool->nconnecting > 0 &&
+		pool->nopen == pool->nconnecting &&
+		strcmp(pool->cause.sqlstate, "57P03") != 0 &&
+		pcfg_now() - pool->dialled_at > SHARED_ATTEMPT;
 }
 
 PcfgLeaseResult
@@ -56,12 +75,16 @@ pcfg_pool_lease(int index, uint32 serial, const PcfgLastUse *last, bool wait,
 	else if (pool->wait_head == PCFG_NONE && !pool->paused &&
 			 lease_now(pool, last, grant, &wakes))
 	{
+		me->since = pool->last_used;
 		me->ticket = ++pool->last_ticket;
 		result = PCFG_LEASE_GRANTED;
+		if (pcfg_pool_is_cold(pool))
+			pcfg_dispatch(pool, &wakes);
 	}
-	else if (pcfg_pool_is_down(pool))
+	else if (pcfg_pool_is_down(pool) || attempt_drags_on(pool))
 	{
 		*cause = pool->cause;
+		pool->stats.refused++;
 		result = PCFG_LEASE_DOWN;
 	}
 	else if (!wait && pool->wait_head != PCFG_NONE)
@@ -70,6 +93,7 @@ pcfg_pool_lease(int index, uint32 serial, const PcfgLastUse *last, bool wait,
 	{
 		me->since = pcfg_now();
 		me->ticket = ++pool->last_ticket;
+		pool->stats.queued++;
 		pcfg_queue_link(pool, PCFG_MY_PROCNO);
 		pcfg_dispatch(pool, &wakes);
 		result = PCFG_LEASE_QUEUED;
@@ -92,25 +116,68 @@ grant_stands(const PcfgGrant *grant)
 	return (pg_atomic_read_u64(&pcfg_slots[grant->slot].word) & ~PCFG_WORD_CONDEMN) == grant->word;
 }
 
-void
-pcfg_pool_requeue(int index, const PcfgGrant *grant)
+/* My lease ends with the connection; lock held, the grant stands. */
+static void
+condemn_lease(PcfgSlot *slot, const PcfgGrant *grant, PcfgCloseReason reason,
+			  PcfgWakes *wakes)
 {
-	PcfgSlot   *slot = &pcfg_slots[grant->slot];
-	PcfgPool   *pool = &pcfg_pools[index];
 	uint64		word = grant->word;
+
+	slot->in_doubt = true;
+	if (slot->reason == PCFG_CLOSE_UNKNOWN)
+		slot->reason = reason;
+	(void) pcfg_slot_move(slot, &word, PCFG_SLOT_CONDEMNED, 0, pcfg_word_use(word),
+						  PCFG_BY_HOLDER);
+	wakes->worker = true;
+}
+
+void
+pcfg_pool_requeue(int index, const PcfgGrant *grant, PcfgCloseReason reason)
+{
+	PcfgPool   *pool = &pcfg_pools[index];
 	PcfgWakes	wakes = {0};
 
 	LWLockAcquire(&pool->lock, LW_EXCLUSIVE);
 	if (grant_stands(grant))
 	{
-		slot->in_doubt = true;
-		(void) pcfg_slot_move(slot, &word, PCFG_SLOT_CONDEMNED, 0, pcfg_word_use(word),
-							  PCFG_BY_HOLDER);
-		wakes.worker = true;
+		condemn_lease(&pcfg_slots[grant->slot], grant, reason, &wakes);
+		if (reason == PCFG_CLOSE_PING)
+			pcfg_pool_suspect(pool, &wakes);
 	}
 	pcfg_queue_link(pool, PCFG_MY_PROCNO);
 	pcfg_dispatch(pool, &wakes);
 	pcfg_unlock_and_wake(pool, &wakes);
+}
+
+void
+pcfg_pool_doubt(const PcfgGrant *grant)
+{
+	PcfgPool   *pool = &pcfg_pools[pcfg_slots[grant->slot].pool];
+	PcfgWakes	wakes = {0};
+
+	LWLockAcquire(&pool->lock, LW_EXCLUSIVE);
+	if (grant_stands(grant))
+	{
+		pcfg_pool_suspect(pool, &wakes);
+		pcfg_pool_dial_spare(pool, &wakes);
+	}
+	pcfg_unlock_and_wake(pool, &wakes);
+}
+
+void
+pcfg_pool_note(int index, uint32 serial, PcfgNote note)
+{
+	PcfgPool   *pool = &pcfg_pools[index];
+
+	LWLockAcquire(&pool->lock, LW_EXCLUSIVE);
+	if (pg_atomic_read_u32(&pool->serial) == serial)
+	{
+		if (note == PCFG_NOTE_TIMEOUT)
+			pool->stats.timeouts++;
+		else
+			pool->stats.pings++;
+	}
+	LWLockRelease(&pool->lock);
 }
 
 PcfgWaitState
@@ -191,49 +258,79 @@ pcfg_wait_abandon(void)
 		pcfg_starving_set(pool, false);
 	LWLockRelease(&pool->lock);
 	if (grant.slot != PCFG_NONE)
-		(void) pcfg_pool_give_back(&grant, true);
+		(void) pcfg_pool_give_back(&grant, PCFG_RETURN_UNTOUCHED);
+}
+
+/* Why a connection that comes back well is closed all the same, or not. */
+static PcfgCloseReason
+unwanted(const PcfgPool *pool, const PcfgSlot *slot)
+{
+	if (pool->retired)
+		return PCFG_CLOSE_RETIRED;
+	if (pool->paused)
+		return PCFG_CLOSE_PAUSE;
+	if ((pool->wait_head == PCFG_NONE &&
+		 pool->nidle >= pool->policy.value[PCFG_POOL_SIZE]) || pcfg_pool_is_over(pool))
+		return PCFG_CLOSE_SURPLUS;
+	if (slot->returned_at >= slot->recycle_at)
+		return PCFG_CLOSE_AGE;
+	return PCFG_CLOSE_UNKNOWN;
+}
+
+/* The slot comes back; lock held, the grant stands.  Returns the word left. */
+static uint64
+take_back(PcfgPool *pool, const PcfgGrant *grant, PcfgReturn how, PcfgWakes *wakes)
+{
+	PcfgSlot   *slot = &pcfg_slots[grant->slot];
+	PcfgCloseReason reason = PCFG_CLOSE_UNKNOWN;
+	uint64		word = grant->word;
+
+	slot->returned_at = pool->last_used = pcfg_now();
+	pcfg_histogram_add(&pool->stats.statement, slot->returned_at - slot->leased_at);
+	if (how == PCFG_RETURN_ALIVE)
+		slot->alive_at = slot->returned_at;
+	if (how == PCFG_RETURN_ALIVE || how == PCFG_RETURN_UNTOUCHED)
+	{
+		reason = unwanted(pool, slot);
+		if (reason == PCFG_CLOSE_UNKNOWN &&
+			pcfg_slot_move(slot, &word, PCFG_SLOT_IDLE, 0, pcfg_word_use(word),
+						   PCFG_BY_HOLDER))
+		{
+			pcfg_idle_push(pool, grant->slot);
+			/* its place may be worth more to somebody else */
+			if (pg_atomic_read_u32(&pcfg_shared->nstarving) > 0)
+				wakes->worker = true;
+			return word;
+		}
+		condemn_lease(slot, grant, reason, wakes);
+		slot->in_doubt = false;
+		return 0;
+	}
+	condemn_lease(slot, grant, how == PCFG_RETURN_LOST ? PCFG_CLOSE_LOST : PCFG_CLOSE_DOUBT,
+				  wakes);
+	if (how == PCFG_RETURN_LOST)
+		pcfg_pool_suspect(pool, wakes);
+	return 0;
 }
 
 uint64
-pcfg_pool_give_back(const PcfgGrant *grant, bool clean)
+pcfg_pool_give_back(const PcfgGrant *grant, PcfgReturn how)
 {
-	PcfgSlot   *slot = &pcfg_slots[grant->slot];
-	PcfgPool   *pool;
-	uint64		word = grant->word;
+	int			index = pcfg_slots[grant->slot].pool;
 	uint64		left = 0;
-	PcfgWakes		wakes = {0};
+	PcfgWakes	wakes = {0};
+	PcfgPool   *pool;
 
-	if (slot->pool == PCFG_NONE)
+	if (index == PCFG_NONE)
 		return 0;				/* not ours any more: nothing to give */
-	pool = &pcfg_pools[slot->pool];
+	pool = &pcfg_pools[index];
 	LWLockAcquire(&pool->lock, LW_EXCLUSIVE);
 	if (grant_stands(grant))
 	{
-		slot->in_doubt = !clean;
-		if (pool->retired ||
-			(pool->wait_head == PCFG_NONE &&
-			 pool->nidle >= pool->policy.value[PCFG_POOL_SIZE]) ||
-			pool->nopen > pcfg_policy_limit(&pool->policy))
-			clean = false;
-		slot->returned_at = pool->last_used = pcfg_now();
-		if (slot->returned_at >= slot->recycle_at)
-			clean = false;
-		if (clean && pcfg_slot_move(slot, &word, PCFG_SLOT_IDLE, 0, pcfg_word_use(word),
-							   PCFG_BY_HOLDER))
-		{
-			left = word;
-			pcfg_idle_push(pool, grant->slot);
-		}
-		else
-		{
-			(void) pcfg_slot_move(slot, &word, PCFG_SLOT_CONDEMNED, 0, pcfg_word_use(word),
-							 PCFG_BY_HOLDER);
-			wakes.worker = true;
-		}
+		left = take_back(pool, grant, how, &wakes);
 		if (pool->wait_head != PCFG_NONE)
 			pcfg_dispatch(pool, &wakes);
 	}
 	pcfg_unlock_and_wake(pool, &wakes);
 	return left;
 }
-

@@ -46,11 +46,18 @@ extern PcfgLeaseResult pcfg_pool_lease(int pool, uint32 serial,
 									   PcfgGrant *grant, PcfgCause *cause);
 
 /*
- * The connection I was granted is dead: it is condemned, and I queue again in
- * the place I had, all in one go, so that nobody slips past.  Wait as after
- * QUEUED.
+ * The connection I was granted is of no use, for that reason: it is
+ * condemned, and I queue again in the place I had, all in one go, so that
+ * nobody slips past.  Wait as after QUEUED.  A dead one puts its neighbours
+ * under suspicion.
  */
-extern void pcfg_pool_requeue(int pool, const PcfgGrant *grant);
+extern void pcfg_pool_requeue(int pool, const PcfgGrant *grant, PcfgCloseReason reason);
+
+/*
+ * The connection that I hold does not answer: its neighbours are to be
+ * asked, and one more is dialled if the pool may have it and none is idle.
+ */
+extern void pcfg_pool_doubt(const PcfgGrant *grant);
 
 /*
  * How my waiting stands.  GRANTED and FAILED end it: *grant or *cause is
@@ -72,12 +79,30 @@ extern void pcfg_wait_nudge(void);
  */
 extern void pcfg_wait_abandon(void);
 
+/* How a lease ends. */
+typedef enum PcfgReturn
+{
+	PCFG_RETURN_ALIVE,			/* the remote answered all, and is idle */
+	PCFG_RETURN_UNTOUCHED,		/* nothing was sent */
+	PCFG_RETURN_DOUBT,			/* something may be under way: destroyed */
+	PCFG_RETURN_LOST			/* the connection broke: destroyed, and its
+								 * neighbours are under suspicion */
+} PcfgReturn;
+
 /*
- * Ends my lease.  clean: the session is provably idle and readable by the
- * next holder; else the connection is destroyed.  Returns the word left
- * (IDLE, to be remembered) or 0 when the slot is condemned.  "surplus" ones
- * (over pool_size, nobody waiting) are condemned too.
+ * Ends my lease.  Returns the word left (IDLE, to be remembered) or 0 when
+ * the slot is condemned: also when it is surplus (over pool_size, nobody
+ * waiting), too old, or the pool is retired.
  */
-extern uint64 pcfg_pool_give_back(const PcfgGrant *grant, bool clean);
+extern uint64 pcfg_pool_give_back(const PcfgGrant *grant, PcfgReturn how);
+
+/* What a caller counts in the statistics of a pool. */
+typedef enum PcfgNote
+{
+	PCFG_NOTE_TIMEOUT,			/* its pool_timeout ended */
+	PCFG_NOTE_PING				/* it asked a connection whether it lives */
+} PcfgNote;
+
+extern void pcfg_pool_note(int pool, uint32 serial, PcfgNote note);
 
 #endif							/* PCFG_QUEUE_H */

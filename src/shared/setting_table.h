@@ -126,6 +126,8 @@ extern void pcfg_setting_format(const PcfgSetting *s, int64_t value,
 typedef struct PcfgPolicy
 {
 	int64_t		value[PCFG_SETTING_COUNT];
+	uint32_t	own;			/* bit by setting: an option of the target says
+								 * so, a changed postgresql.conf does not matter */
 } PcfgPolicy;
 
 #endif							/* PCFG_SETTING_TABLE_H */

@@ -25,7 +25,19 @@
 
 int			pcfg_max_connections = 100;
 int			pcfg_max_pools = 64;
+int			pcfg_log_connections = DEBUG1;
 uint64		pcfg_settings_version = 1;
+
+static const struct config_enum_entry log_levels[] = {
+	{"off", 0, false},
+	{"debug5", DEBUG5, false},
+	{"debug4", DEBUG4, false},
+	{"debug3", DEBUG3, false},
+	{"debug2", DEBUG2, false},
+	{"debug1", DEBUG1, false},
+	{"log", LOG, false},
+	{NULL, 0, false}
+};
 
 static int	workers = 1;
 
@@ -281,6 +293,10 @@ pcfg_settings_define(bool preloading)
 							"Number of background workers that make connections.",
 							NULL, &workers, 1, 1, WORKERS_MAX,
 							context, 0, NULL, NULL, NULL);
+	DefineCustomEnumVariable(PREFIX ".log_connections",
+							 "Level at which connects and closes of remote connections are logged.",
+							 NULL, &pcfg_log_connections, DEBUG1, log_levels,
+							 PGC_SIGHUP, 0, NULL, NULL, NULL);
 	for (i = 0; i < PCFG_SETTING_COUNT; i++)
 		define_setting(&pcfg_settings[i]);
 	MarkGUCPrefixReserved(PREFIX);
@@ -307,6 +323,16 @@ pcfg_settings_value(PcfgSettingId id)
 			break;
 	}
 	return 0;
+}
+
+void
+pcfg_settings_defaults(PcfgPolicy *policy)
+{
+	int			i;
+
+	memset(policy, 0, sizeof(*policy));
+	for (i = 0; i < PCFG_SETTING_COUNT; i++)
+		policy->value[i] = pcfg_settings_value(i);
 }
 
 const char *

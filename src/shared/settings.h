@@ -16,6 +16,9 @@
 extern int	pcfg_max_connections;
 extern int	pcfg_max_pools;
 
+/* Level (elevel) of the log of connects and closes; 0 = off.  A reload is enough. */
+extern int	pcfg_log_connections;
+
 /*
  * From _PG_init: defines pool_config.* from the table, and, when the server
  * preloads us, the three server-wide ones (max_connections, max_pools,
@@ -29,6 +32,9 @@ extern void pcfg_settings_define(bool preloading);
  */
 extern int64 pcfg_settings_value(PcfgSettingId id);
 extern const char *pcfg_settings_text(PcfgSettingId id);
+
+/* All of them, none an option of a target. */
+extern void pcfg_settings_defaults(PcfgPolicy *policy);
 
 /* True when the present value was SET in this session, and so wins. */
 extern bool pcfg_settings_is_session(PcfgSettingId id);

@@ -18,6 +18,13 @@ PcfgShared *pcfg_shared = NULL;
 PcfgPool   *pcfg_pools = NULL;
 PcfgSlot   *pcfg_slots = NULL;
 PcfgWaiter *pcfg_waiters = NULL;
+PcfgFamily *pcfg_families = NULL;
+PcfgRecord *pcfg_records = NULL;
+PcfgFailure *pcfg_failures = NULL;
+
+/* Targets and roles that are remembered, for each pool that is possible. */
+#define RECORDS_PER_POOL	8
+#define FAILURES_PER_POOL	4
 
 static shmem_request_hook_type prev_shmem_request_hook = NULL;
 static shmem_startup_hook_type prev_shmem_startup_hook = NULL;
@@ -35,6 +42,11 @@ shmem_size(void)
 	size = add_size(size, MAXALIGN(mul_size(pcfg_max_pools, sizeof(PcfgPool))));
 	size = add_size(size, MAXALIGN(mul_size(pcfg_max_connections, sizeof(PcfgSlot))));
 	size = add_size(size, MAXALIGN(mul_size(MaxBackends, sizeof(PcfgWaiter))));
+	size = add_size(size, MAXALIGN(mul_size(pcfg_max_pools, sizeof(PcfgFamily))));
+	size = add_size(size, MAXALIGN(mul_size(pcfg_max_pools * RECORDS_PER_POOL,
+											sizeof(PcfgRecord))));
+	size = add_size(size, MAXALIGN(mul_size(pcfg_max_pools * FAILURES_PER_POOL,
+											sizeof(PcfgFailure))));
 	return size;
 }
 
@@ -67,6 +79,8 @@ init_shared(int tranche)
 	pcfg_shared->nslots = pcfg_max_connections;
 	pcfg_shared->npools = pcfg_max_pools;
 	pcfg_shared->nwaiters = MaxBackends;
+	pcfg_shared->nrecords = pcfg_max_pools * RECORDS_PER_POOL;
+	pcfg_shared->nfailures = pcfg_max_pools * FAILURES_PER_POOL;
 	LWLockInitialize(&pcfg_shared->directory_lock, tranche);
 	pg_atomic_init_u32(&pcfg_shared->worker_life, 0);
 	pg_atomic_init_u32(&pcfg_shared->worker_procno, 0);
@@ -88,12 +102,14 @@ init_shared(int tranche)
 		pool->wait_head = pool->wait_tail = PCFG_NONE;
 		pg_atomic_init_u32(&pool->nwait, 0);
 		pg_atomic_init_u32(&pool->credentials_life, 0);
+		pg_atomic_init_u32(&pcfg_families[i].nopen, 0);
 	}
 	for (i = 0; i < pcfg_max_connections; i++)
 	{
 		PcfgSlot   *slot = &pcfg_slots[i];
 
 		pg_atomic_init_u64(&slot->word, pcfg_word(PCFG_SLOT_EMPTY, 0, 0));
+		pg_atomic_init_u32(&slot->kill, 0);
 		slot->pool = PCFG_NONE;
 		slot->prev_idle = slot->next_idle = PCFG_NONE;
 	}
@@ -128,6 +144,12 @@ startup_shmem(void)
 	pcfg_slots = (PcfgSlot *) p;
 	p += MAXALIGN(mul_size(pcfg_max_connections, sizeof(PcfgSlot)));
 	pcfg_waiters = (PcfgWaiter *) p;
+	p += MAXALIGN(mul_size(MaxBackends, sizeof(PcfgWaiter)));
+	pcfg_families = (PcfgFamily *) p;
+	p += MAXALIGN(mul_size(pcfg_max_pools, sizeof(PcfgFamily)));
+	pcfg_records = (PcfgRecord *) p;
+	p += MAXALIGN(mul_size(pcfg_max_pools * RECORDS_PER_POOL, sizeof(PcfgRecord)));
+	pcfg_failures = (PcfgFailure *) p;
 	if (!found)
 		init_shared(GetNamedLWLockTranche(tranche_name)->lock.tranche);
 	LWLockRelease(AddinShmemInitLock);

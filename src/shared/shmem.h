@@ -27,8 +27,10 @@
 #include "shared/clock.h"
 #include "shared/setting_table.h"
 #include "shared/slot_state.h"
+#include "shared/stats.h"
 
 #define PCFG_FINGERPRINT_LEN	32
+#define PCFG_ADDRESS_ID_LEN		16
 #define PCFG_TOKEN_LEN			16
 #define PCFG_CAUSE_LEN			512
 #define PCFG_NAME_LEN			64	/* NAMEDATALEN */
@@ -43,7 +45,55 @@ typedef struct PcfgPoolKey
 	Oid			mapping;		/* pg_user_mapping */
 	/* HMAC over the effective connection options, secrets included */
 	unsigned char fingerprint[PCFG_FINGERPRINT_LEN];
+
+	/* of name and remote address; follows from the rest, is not compared */
+	unsigned char address_id[PCFG_ADDRESS_ID_LEN];
 } PcfgPoolKey;
+
+/*
+ * What pools of the same target have in common, whatever their database and
+ * mapping: they count against one target_limit.  Same target: same name and
+ * same remote address.
+ */
+typedef struct PcfgFamily
+{
+	/* under directory_lock */
+	unsigned char id[PCFG_ADDRESS_ID_LEN];
+	int			npools;			/* 0 = free */
+
+	pg_atomic_uint32 nopen;		/* slots of all its pools that are not EMPTY */
+} PcfgFamily;
+
+/*
+ * What is known of a target of one database beyond the life of its pools;
+ * changed under directory_lock.
+ */
+typedef struct PcfgRecord
+{
+	Oid			database;		/* InvalidOid = free */
+	Oid			server;
+	bool		paused;
+	PcfgTime	used_at;		/* last time one of its pools was made or ended */
+	PcfgStats	stats;			/* of pools that have ended */
+	PcfgTime	last_error_at;	/* 0 = none */
+	char		last_error[PCFG_CAUSE_LEN];
+} PcfgRecord;
+
+/*
+ * A connect that another attempt would only repeat: wrong password, unknown
+ * database.  Kept by target and local role, so that a changed mapping buys
+ * no attempt before its time; under directory_lock.
+ */
+typedef struct PcfgFailure
+{
+	Oid			database;		/* InvalidOid = free */
+	Oid			server;
+	Oid			mapping_user;	/* InvalidOid = PUBLIC */
+	PcfgTime	retry_at;
+	int			failures;
+	char		sqlstate[6];
+	char		message[PCFG_CAUSE_LEN];
+} PcfgFailure;
 
 /* Why the last connect of a pool failed; part of PcfgPool, under its lock. */
 typedef struct PcfgCause
@@ -54,6 +104,7 @@ typedef struct PcfgCause
 	char		said[PCFG_CAUSE_LEN];	/* those words, for superusers; "" = none */
 	int			failures;		/* connects failed in a row */
 	PcfgTime	retry_at;		/* no connect is reserved before */
+	bool		lasting;		/* has a PcfgFailure */
 } PcfgCause;
 
 typedef struct PcfgPool
@@ -64,6 +115,7 @@ typedef struct PcfgPool
 	char		target[PCFG_NAME_LEN];	/* name of the server when it was made */
 	Oid			mapping_user;	/* InvalidOid = PUBLIC */
 	int			encoding;		/* of the local database: client_encoding */
+	int			family;			/* index; valid while serial is not 0 */
 
 	LWLock		lock;
 
@@ -81,10 +133,17 @@ typedef struct PcfgPool
 	int			wait_tail;
 	uint64		last_ticket;	/* turns given out */
 	PcfgCause	cause;
+	bool		proven;			/* some connect succeeded: until then one is
+								 * tried at a time */
+	PcfgTime	dialled_at;		/* last connect reserved */
+	PcfgTime	suspect_since;	/* a connection broke: those that have not
+								 * proved alive since are asked first; 0 = none */
 	PcfgTime	last_used;		/* last lease or return */
-	uint64		connects;		/* connections made since the pool was made */
-	uint64		connect_failures;
-	PcfgTime	starving_since; /* waits for a slot of the server since; 0 = no */
+	PcfgStats	stats;
+	PcfgTime	last_error_at;	/* 0 = none */
+	char		last_error[PCFG_CAUSE_LEN];
+	PcfgTime	starving_since; /* waits for a slot of the server, or of its
+								 * target's limit, since; 0 = no */
 
 	/* atomic */
 	pg_atomic_uint32 nwait;		/* waiters; changed under lock only */
@@ -106,6 +165,7 @@ typedef struct PcfgSlot
 	bool		in_idle_list;
 	bool		in_doubt;		/* condemned after use: half a message may have
 								 * been written, so nothing more is */
+	uint8		reason;			/* PcfgCloseReason, once condemned */
 
 	/*
 	 * Written by the worker before the slot becomes IDLE for the first time,
@@ -116,11 +176,19 @@ typedef struct PcfgSlot
 	int			server_version; /* as PQserverVersion */
 	bool		password_used;	/* the remote demanded the password */
 	bool		relay;			/* TLS: bytes go through the worker */
-	PcfgTime	connected_at;
+	PcfgTime	connected_at;	/* while CONNECTING: reserved at */
+	double		jitter;			/* this one's part of pool_recycle is less, 0
+								 * to 0.1 */
+
+	/* under the pool's lock; the holder reads it without */
 	PcfgTime	recycle_at;		/* PCFG_FOREVER = never */
+
+	/* end the session of the holder, too; the worker does, and resets it */
+	pg_atomic_uint32 kill;
 
 	/* written by the holder only */
 	Oid			last_role;		/* effective local role of the last lease */
+	PcfgTime	alive_at;		/* the remote answered last */
 	bool		dirty;			/* not reset since its last lease */
 	PcfgTime	leased_at;
 	PcfgTime	returned_at;
@@ -161,13 +229,17 @@ typedef struct PcfgShared
 												 * start of the server */
 	unsigned char hmac_key[PCFG_FINGERPRINT_LEN];
 	int			nslots;
-	int			npools;
+	int			npools;			/* families, too */
 	int			nwaiters;
+	int			nrecords;
+	int			nfailures;
 
 	LWLock		directory_lock;
 
 	/* under directory_lock */
 	uint32		last_serial;
+	PcfgPolicy	defaults;		/* of postgresql.conf, as the worker read it */
+	bool		defaults_known;
 
 	/* atomic */
 	pg_atomic_uint32 worker_life;	/* counts worker starts; 0 = none yet */
@@ -177,7 +249,7 @@ typedef struct PcfgShared
 	pg_atomic_uint64 worker_beat;	/* PcfgTime of the last turn of its loop */
 	pg_atomic_uint32 worker_fds;	/* descriptors in use, about */
 	pg_atomic_uint32 worker_fd_limit;
-	pg_atomic_uint32 nstarving; /* pools that wait for a free slot */
+	pg_atomic_uint32 nstarving; /* pools that wait for a place */
 	pg_atomic_uint64 rescued;	/* waits ended by the safety net: a bug if > 0 */
 
 	/*
@@ -196,6 +268,9 @@ extern PcfgShared *pcfg_shared;
 extern PcfgPool *pcfg_pools;
 extern PcfgSlot *pcfg_slots;
 extern PcfgWaiter *pcfg_waiters;
+extern PcfgFamily *pcfg_families;
+extern PcfgRecord *pcfg_records;
+extern PcfgFailure *pcfg_failures;
 
 /* From _PG_init while the server preloads. */
 extern void pcfg_shmem_install_hooks(void);

@@ -10,17 +10,34 @@
 #include "shared/compat.h"
 
 #include "common/pg_prng.h"
+#include "shared/backoff.h"
 #include "shared/dispatch.h"
+#include "shared/records.h"
 #include "shared/slots.h"
+
+/*
+ * What a session leaves at the remote (locks, LISTEN, settings) is cleared
+ * when its connection has been idle so long.
+ */
+#define RESET_AFTER		PCFG_SECOND
 
 /* The slot leaves its pool; lock held, word is CONNECTING or CONDEMNED. */
 static void
 empty_slot(PcfgPool *pool, PcfgSlot *slot, uint64 word)
 {
+	if (pcfg_word_state(word) == PCFG_SLOT_CONDEMNED)
+	{
+		pool->stats.closes[slot->reason]++;
+		pool->stats.bytes_in += slot->bytes_received;
+		pool->stats.bytes_out += slot->bytes_sent;
+	}
+	slot->bytes_received = slot->bytes_sent = 0;
 	slot->pool = PCFG_NONE;
 	slot->relay = slot->dirty = slot->password_used = false;
 	slot->remote_pid = 0;
+	pg_atomic_write_u32(&slot->kill, 0);
 	pool->nopen--;
+	pcfg_family_exit(pool);
 	/* last: from here on another pool may reserve it */
 	(void) pcfg_slot_move(slot, &word, PCFG_SLOT_EMPTY, 0, pcfg_word_use(word) + 1,
 					 PCFG_BY_WORKER);
@@ -49,7 +66,7 @@ pcfg_pool_worker_started(void)
 		LWLockAcquire(&pool->lock, LW_EXCLUSIVE);
 		word = pg_atomic_fetch_or_u64(&slot->word, PCFG_WORD_CONDEMN);
 		if (pcfg_word_state(word) == PCFG_SLOT_IDLE)
-			pcfg_idle_condemn(pool, i, &wakes);
+			pcfg_idle_condemn(pool, i, PCFG_CLOSE_UNKNOWN, &wakes);
 		else if (pcfg_word_state(word) == PCFG_SLOT_CONNECTING)
 			pool->nconnecting--;
 		word = pg_atomic_read_u64(&slot->word);
@@ -67,7 +84,9 @@ pcfg_pool_worker_started(void)
 		PcfgWakes		wakes = {0};
 
 		LWLockAcquire(&pool->lock, LW_EXCLUSIVE);
-		memset(&pool->cause, 0, sizeof(pool->cause));
+		/* a wrong password is as wrong for the next worker */
+		if (!pool->cause.lasting)
+			memset(&pool->cause, 0, sizeof(pool->cause));
 		if (pool->wait_head != PCFG_NONE)
 			pcfg_dispatch(pool, &wakes);
 		pcfg_unlock_and_wake(pool, &wakes);
@@ -79,18 +98,13 @@ pcfg_pool_worker_started(void)
 	}
 }
 
-/*
- * When the connection is to be replaced: its age limit less up to a tenth,
- * so that connections made together do not end together.
- */
-static PcfgTime
-recycle_time(const PcfgPolicy *policy, PcfgTime now)
+/* The first connection after a failure that was remembered: it is mended. */
+static void
+forget_failure(PcfgPool *pool)
 {
-	int64		age = policy->value[PCFG_POOL_RECYCLE];
-
-	if (age < 0)
-		return PCFG_FOREVER;
-	return now + age - (PcfgTime) (pg_prng_double(&pg_global_prng_state) * 0.1 * (double) age);
+	LWLockAcquire(&pcfg_shared->directory_lock, LW_EXCLUSIVE);
+	pcfg_failure_forget(pool->key.database, pool->key.server, pool->mapping_user);
+	LWLockRelease(&pcfg_shared->directory_lock);
 }
 
 void
@@ -101,29 +115,58 @@ pcfg_slot_connected(int index, int remote_pid, int server_version,
 	PcfgPool   *pool = &pcfg_pools[slot->pool];
 	PcfgWakes		wakes = {0};
 	uint64		word;
+	PcfgTime	now = pcfg_now();
 
+	/* only the worker changes this */
+	if (pool->cause.lasting)
+		forget_failure(pool);
 	LWLockAcquire(&pool->lock, LW_EXCLUSIVE);
 	word = pg_atomic_read_u64(&slot->word);
+	pcfg_histogram_add(&pool->stats.connect, now - slot->connected_at);
 	slot->generation++;
 	slot->remote_pid = remote_pid;
 	slot->server_version = server_version;
 	slot->password_used = password_used;
 	slot->relay = relay;
-	slot->connected_at = slot->returned_at = pcfg_now();
-	slot->recycle_at = recycle_time(&pool->policy, slot->connected_at);
+	slot->connected_at = slot->returned_at = slot->alive_at = now;
+	/* connections that were made together do not end together */
+	slot->jitter = pg_prng_double(&pg_global_prng_state) * 0.1;
+	slot->recycle_at = pcfg_recycle_time(&pool->policy, slot);
 	slot->last_role = InvalidOid;
 	slot->dirty = false;
 	slot->leased_at = 0;
 	slot->uses = slot->bytes_sent = slot->bytes_received = 0;
 	pool->nconnecting--;
-	pool->connects++;
+	pool->stats.connects++;
+	pool->proven = true;
 	memset(&pool->cause, 0, sizeof(pool->cause));
 	(void) pcfg_slot_move(slot, &word, PCFG_SLOT_IDLE, 0, pcfg_word_use(word), PCFG_BY_WORKER);
 	pcfg_idle_push(pool, index);
-	if (pool->retired)
-		pcfg_idle_condemn_all(pool, &wakes);
+	if (pool->retired || pool->paused)
+		pcfg_idle_condemn_all(pool, pool->retired ? PCFG_CLOSE_RETIRED : PCFG_CLOSE_PAUSE,
+							  &wakes);
 	pcfg_dispatch(pool, &wakes);
+	if (pool->nidle > pool->policy.value[PCFG_POOL_SIZE])
+		pcfg_idle_condemn(pool, pool->idle_tail, PCFG_CLOSE_SURPLUS, &wakes);
+	/* who waits for a place may need the one of this connection more */
+	if (pool->nidle > 0 && pg_atomic_read_u32(&pcfg_shared->nstarving) > 0)
+		wakes.worker = true;
 	pcfg_unlock_and_wake(pool, &wakes);
+}
+
+static void
+note_failure(PcfgPool *pool, const char *sqlstate, const char *message,
+			 const char *said, PcfgTime retry_at, bool lasting)
+{
+	pool->stats.connect_failures++;
+	pool->cause.failures++;
+	pool->cause.retry_at = retry_at;
+	pool->cause.lasting = lasting;
+	strlcpy(pool->cause.sqlstate, sqlstate, sizeof(pool->cause.sqlstate));
+	strlcpy(pool->cause.message, message, sizeof(pool->cause.message));
+	strlcpy(pool->cause.said, said, sizeof(pool->cause.said));
+	strlcpy(pool->last_error, message, sizeof(pool->last_error));
+	pool->last_error_at = pcfg_now();
 }
 
 /*
@@ -136,18 +179,20 @@ pcfg_slot_connect_failed(int index, const char *sqlstate, const char *message,
 	PcfgSlot   *slot = &pcfg_slots[index];
 	PcfgPool   *pool = &pcfg_pools[slot->pool];
 	PcfgWakes		wakes = {0};
+	bool		lasting = sqlstate[0] != '\0' &&
+		pcfg_failure_class(sqlstate, message) == PCFG_FAILURE_LASTING;
 
+	if (lasting)
+		LWLockAcquire(&pcfg_shared->directory_lock, LW_EXCLUSIVE);
 	LWLockAcquire(&pool->lock, LW_EXCLUSIVE);
 	pool->nconnecting--;
 	empty_slot(pool, slot, pg_atomic_read_u64(&slot->word));
 	if (sqlstate[0] != '\0')
+		note_failure(pool, sqlstate, message, said, retry_at, lasting);
+	if (lasting)
 	{
-		pool->connect_failures++;
-		pool->cause.failures++;
-		pool->cause.retry_at = retry_at;
-		strlcpy(pool->cause.sqlstate, sqlstate, sizeof(pool->cause.sqlstate));
-		strlcpy(pool->cause.message, message, sizeof(pool->cause.message));
-		strlcpy(pool->cause.said, said, sizeof(pool->cause.said));
+		pcfg_failure_keep(pool);
+		LWLockRelease(&pcfg_shared->directory_lock);
 	}
 	pcfg_dispatch(pool, &wakes);
 	pcfg_unlock_and_wake(pool, &wakes);
@@ -155,7 +200,7 @@ pcfg_slot_connect_failed(int index, const char *sqlstate, const char *message,
 }
 
 void
-pcfg_slot_condemn(int index, uint32 generation)
+pcfg_slot_condemn(int index, uint32 generation, PcfgCloseReason reason)
 {
 	PcfgSlot   *slot = &pcfg_slots[index];
 	PcfgWakes		wakes = {0};
@@ -169,11 +214,15 @@ pcfg_slot_condemn(int index, uint32 generation)
 	word = pg_atomic_read_u64(&slot->word);
 	if (slot->generation == generation &&
 		(pcfg_word_state(word) == PCFG_SLOT_IDLE ||
-		 pcfg_word_state(word) == PCFG_SLOT_LEASED))
+		 (pcfg_word_state(word) == PCFG_SLOT_LEASED && reason != PCFG_CLOSE_EVICTED)))
 	{
 		word = pg_atomic_fetch_or_u64(&slot->word, PCFG_WORD_CONDEMN);
+		if (slot->reason == PCFG_CLOSE_UNKNOWN)
+			slot->reason = reason;
 		if (pcfg_word_state(word) == PCFG_SLOT_IDLE)
-			pcfg_idle_condemn(pool, index, &wakes);
+			pcfg_idle_condemn(pool, index, reason, &wakes);
+		if (reason == PCFG_CLOSE_REMOTE)
+			pcfg_pool_suspect(pool, &wakes);
 	}
 	pcfg_unlock_and_wake(pool, &wakes);
 }
@@ -210,6 +259,7 @@ pcfg_slot_owner_died(int index, uint32 owner, int pid)
 		pcfg_word_owner(word) == owner && slot->holder_pid == pid)
 	{
 		slot->in_doubt = true;
+		slot->reason = PCFG_CLOSE_DIED;
 		had = pcfg_slot_move(slot, &word, PCFG_SLOT_CONDEMNED, 0, pcfg_word_use(word),
 							 PCFG_BY_WORKER);
 		wakes.worker = true;
@@ -218,39 +268,79 @@ pcfg_slot_owner_died(int index, uint32 owner, int pid)
 	return had;
 }
 
-/*
- * Time passed: a connect after a failure may be due now, and idle
- * connections may have come of age.
- */
+/* Closes what is too old, or has been idle for too long. */
+static void
+close_expired(PcfgPool *pool, PcfgTime now, PcfgWakes *wakes)
+{
+	int64		idle_timeout = pool->policy.value[PCFG_IDLE_TIMEOUT];
+	int			next;
+	int			i;
+
+	for (i = pool->idle_head; i != PCFG_NONE; i = next)
+	{
+		next = pcfg_slots[i].next_idle;
+		if (pool->retired)
+			pcfg_idle_condemn(pool, i, PCFG_CLOSE_RETIRED, wakes);
+		else if (pcfg_slots[i].recycle_at <= now)
+			pcfg_idle_condemn(pool, i, PCFG_CLOSE_AGE, wakes);
+	}
+	for (i = pool->idle_tail; i != PCFG_NONE && idle_timeout > 0; i = next)
+	{
+		next = pcfg_slots[i].prev_idle;
+		if (pool->nidle > pool->policy.value[PCFG_MIN_IDLE] &&
+			now - pcfg_slots[i].returned_at >= idle_timeout)
+			pcfg_idle_condemn(pool, i, PCFG_CLOSE_IDLE, wakes);
+	}
+}
+
 void
 pcfg_pool_tick(int index, PcfgTime now)
 {
 	PcfgPool   *pool = &pcfg_pools[index];
 	PcfgWakes		wakes = {0};
-	int			i;
 
 	if (pg_atomic_read_u32(&pool->serial) == 0)
 		return;
 	LWLockAcquire(&pool->lock, LW_EXCLUSIVE);
-	i = pool->idle_head;
-	while (i != PCFG_NONE)
-	{
-		int			next = pcfg_slots[i].next_idle;
-
-		if (pool->retired || pcfg_slots[i].recycle_at <= now)
-			pcfg_idle_condemn(pool, i, &wakes);
-		i = next;
-	}
-	if (pool->wait_head != PCFG_NONE)
-		pcfg_dispatch(pool, &wakes);
+	close_expired(pool, now, &wakes);
+	pcfg_dispatch(pool, &wakes);
 	pcfg_unlock_and_wake(pool, &wakes);
 }
 
+/* Modes that leave the state of a session alone leave it to us, too. */
+static bool
+may_reset(const PcfgPool *pool)
+{
+	int64		mode = pool->policy.value[PCFG_POOL_RESET];
+
+	return (mode == PCFG_RESET_AUTO || mode == PCFG_RESET_ALWAYS) &&
+		pool->policy.value[PCFG_POOLER] != PCFG_POOLER_TRANSACTION;
+}
+
+PcfgCare
+pcfg_slot_care(int index, PcfgTime now, PcfgTime *at)
+{
+	PcfgSlot   *slot = &pcfg_slots[index];
+	int			pool = slot->pool;
+
+	*at = PCFG_FOREVER;
+	if (pool == PCFG_NONE || !slot->in_idle_list)
+		return PCFG_CARE_NONE;
+	if (pcfg_slot_is_suspect(&pcfg_pools[pool], slot))
+		return PCFG_CARE_PROBE;
+	if (!slot->dirty || !may_reset(&pcfg_pools[pool]))
+		return PCFG_CARE_NONE;
+	*at = slot->returned_at + RESET_AFTER;
+	return *at <= now ? PCFG_CARE_RESET : PCFG_CARE_NONE;
+}
+
 bool
-pcfg_slot_lease_dirty(int index, PcfgTime before, PcfgGrant *grant)
+pcfg_slot_lease_for_care(int index, PcfgCare care, PcfgGrant *grant)
 {
 	PcfgSlot   *slot = &pcfg_slots[index];
 	PcfgWakes	wakes = {0};
+	PcfgTime	now = pcfg_now();
+	PcfgTime	at;
 	PcfgPool   *pool;
 	bool		ok = false;
 
@@ -258,13 +348,13 @@ pcfg_slot_lease_dirty(int index, PcfgTime before, PcfgGrant *grant)
 		return false;
 	pool = &pcfg_pools[slot->pool];
 	LWLockAcquire(&pool->lock, LW_EXCLUSIVE);
-	if (slot->in_idle_list && slot->dirty && slot->returned_at <= before &&
-		slot->pool == pcfg_pool_index(pool) && pool->wait_head == PCFG_NONE &&
+	if (slot->pool == pcfg_pool_index(pool) && pcfg_slot_care(index, now, &at) == care &&
+		pool->wait_head == PCFG_NONE &&
 		pcfg_slot_lease(pool, index, pcfg_my_owner(), &grant->word, &wakes))
 	{
 		grant->slot = index;
 		grant->same = false;
-		slot->leased_at = pcfg_now();
+		slot->leased_at = now;
 		slot->holder_pid = MyProcPid;
 		ok = true;
 	}
@@ -273,39 +363,110 @@ pcfg_slot_lease_dirty(int index, PcfgTime before, PcfgGrant *grant)
 }
 
 void
-pcfg_pool_relieve(void)
+pcfg_slot_return_from_care(const PcfgGrant *grant, PcfgCare care, bool ok)
 {
-	int			spare = PCFG_NONE;
+	PcfgSlot   *slot = &pcfg_slots[grant->slot];
+	PcfgPool   *pool = &pcfg_pools[slot->pool];
+	uint64		word = grant->word;
+	PcfgWakes	wakes = {0};
+
+	LWLockAcquire(&pool->lock, LW_EXCLUSIVE);
+	if (ok)
+	{
+		slot->alive_at = pcfg_now();
+		if (care == PCFG_CARE_RESET)
+			slot->dirty = false;
+	}
+	if (ok && !pool->retired && !pool->paused && !pcfg_pool_is_over(pool) &&
+		pcfg_slot_move(slot, &word, PCFG_SLOT_IDLE, 0, pcfg_word_use(word), PCFG_BY_HOLDER))
+	{
+		pcfg_idle_put_back(pool, grant->slot);
+		if (pg_atomic_read_u32(&pcfg_shared->nstarving) > 0)
+			wakes.worker = true;
+	}
+	else
+	{
+		slot->in_doubt = !ok;
+		if (slot->reason == PCFG_CLOSE_UNKNOWN)
+			slot->reason = ok ? PCFG_CLOSE_SURPLUS :
+				care == PCFG_CARE_PROBE ? PCFG_CLOSE_PING : PCFG_CLOSE_RESET;
+		(void) pcfg_slot_move(slot, &word, PCFG_SLOT_CONDEMNED, 0, pcfg_word_use(word),
+							  PCFG_BY_HOLDER);
+		wakes.worker = true;
+	}
+	if (pool->wait_head != PCFG_NONE)
+		pcfg_dispatch(pool, &wakes);
+	pcfg_unlock_and_wake(pool, &wakes);
+}
+
+/*
+ * The connection whose place the starving pool could have: one that has been
+ * idle longest, of another pool; rather of one that has more than min_idle.
+ * PCFG_NONE when there is no such one, or a place will be free at once.
+ * Read without locks: a hint.
+ */
+static int
+find_spare(const PcfgPool *starving, bool in_family)
+{
 	PcfgTime	oldest = PCFG_FOREVER;
+	int			spare = PCFG_NONE;
+	bool		spare_is_warm = true;
 	int			i;
 
-	if (pg_atomic_read_u32(&pcfg_shared->nstarving) == 0)
-		return;
-
-	/* read without locks: a hint, checked again under the lock */
 	for (i = 0; i < pcfg_shared->nslots; i++)
 	{
 		PcfgSlot   *slot = &pcfg_slots[i];
 		PcfgSlotState state = pcfg_word_state(pg_atomic_read_u64(&slot->word));
-		int			pool = slot->pool;
+		int			index = slot->pool;
+		PcfgPool   *pool = index == PCFG_NONE ? NULL : &pcfg_pools[index];
+		bool		warm;
 
+		if (in_family && (pool == NULL || pool->family != starving->family))
+			continue;
 		if (state == PCFG_SLOT_EMPTY || state == PCFG_SLOT_CONDEMNED)
-		{
-			spare = PCFG_NONE;
-			break;				/* one is free, or will be at once */
-		}
-		if (state == PCFG_SLOT_IDLE && pool != PCFG_NONE &&
-			pcfg_pools[pool].starving_since == 0 &&
-			pcfg_pools[pool].nidle > pcfg_pools[pool].policy.value[PCFG_MIN_IDLE] &&
-			slot->returned_at < oldest)
+			return PCFG_NONE;
+		if (state != PCFG_SLOT_IDLE || pool == NULL || pool == starving)
+			continue;
+		warm = pool->nidle <= pool->policy.value[PCFG_MIN_IDLE];
+		if (spare == PCFG_NONE || (spare_is_warm && !warm) ||
+			(spare_is_warm == warm && slot->returned_at < oldest))
 		{
 			oldest = slot->returned_at;
 			spare = i;
+			spare_is_warm = warm;
 		}
 	}
-	if (spare != PCFG_NONE)
-		pcfg_slot_condemn(spare, pcfg_slots[spare].generation);
-	else
-		pcfg_dispatch_starving();
+	return spare;
 }
 
+/* Whether the pool's target has all the connections that it may have. */
+static bool
+family_is_full(const PcfgPool *pool)
+{
+	int64		limit = pool->policy.value[PCFG_TARGET_LIMIT];
+
+	return limit >= 0 &&
+		(int64) pg_atomic_read_u32(&pcfg_families[pool->family].nopen) >= limit;
+}
+
+void
+pcfg_pool_relieve(void)
+{
+	int			i;
+
+	if (pg_atomic_read_u32(&pcfg_shared->nstarving) == 0)
+		return;
+	for (i = 0; i < pcfg_shared->npools; i++)
+	{
+		PcfgPool   *pool = &pcfg_pools[i];
+		int			spare;
+
+		if (pool->starving_since == 0)
+			continue;
+		spare = find_spare(pool, family_is_full(pool));
+		if (spare != PCFG_NONE)
+			pcfg_slot_condemn(spare, pcfg_slots[spare].generation, PCFG_CLOSE_EVICTED);
+	}
+	/* what is free already may have come between a look and the starving */
+	pcfg_dispatch_starving();
+}

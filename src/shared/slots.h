@@ -31,9 +31,10 @@ extern void pcfg_slot_connect_failed(int slot, const char *sqlstate,
 /*
  * The connection of that slot is no good any more.  IDLE becomes CONDEMNED
  * at once; a LEASED one gets the condemn bit, and its holder condemns it at
- * give-back.  Harmless when the generation is an old one.
+ * give-back.  Harmless when the generation is an old one.  The reason REMOTE
+ * puts its neighbours under suspicion.
  */
-extern void pcfg_slot_condemn(int slot, uint32 generation);
+extern void pcfg_slot_condemn(int slot, uint32 generation, PcfgCloseReason reason);
 
 /* CONDEMNED -> EMPTY once the worker has closed it; dispatches. */
 extern void pcfg_slot_closed(int slot);
@@ -44,15 +45,34 @@ extern void pcfg_slot_closed(int slot);
  */
 extern bool pcfg_slot_owner_died(int slot, uint32 owner, int pid);
 
-/* Reserves a connect for a pool below its min_idle, or dispatches. */
+/*
+ * Time passed: closes what is too old or idle for too long, and reserves the
+ * connects that are due.
+ */
 extern void pcfg_pool_tick(int pool, PcfgTime now);
 
+/* What an idle connection needs of the worker. */
+typedef enum PcfgCare
+{
+	PCFG_CARE_NONE,
+	PCFG_CARE_PROBE,			/* it is under suspicion */
+	PCFG_CARE_RESET				/* what its last user left is to be cleared */
+} PcfgCare;
+
+/* A hint without lock.  *at is when the care is due, if not now. */
+extern PcfgCare pcfg_slot_care(int slot, PcfgTime now, PcfgTime *at);
+
 /*
- * Leases an idle connection that was used and not reset since, and that has
- * been idle until "before", to the worker itself; to be given back as by
- * anybody.  False when it is not such a one, or somebody waits for it.
+ * Leases an idle connection to the worker itself, for that care.  False when
+ * it needs none any more, or somebody waits for it.
  */
-extern bool pcfg_slot_lease_dirty(int slot, PcfgTime before, PcfgGrant *grant);
+extern bool pcfg_slot_lease_for_care(int slot, PcfgCare care, PcfgGrant *grant);
+
+/*
+ * Ends that lease.  The connection keeps its place among the idle ones, as
+ * if nothing had been; one that did not stand the care is condemned.
+ */
+extern void pcfg_slot_return_from_care(const PcfgGrant *grant, PcfgCare care, bool ok);
 
 /*
  * When a pool waits for a slot of the server and none is free: condemns the

@@ -6,7 +6,7 @@
  * Floor 7; worker.
  *
  *	  NONE --reserved--> WAITING --credentials--> DIALLING --login--> OPEN
- *	  OPEN --idle and used--> RESETTING --answered--> OPEN
+ *	  OPEN --idle, to be reset or asked--> CARING --answered--> OPEN
  *	  OPEN --condemned--> CLOSING --> [CANCELLING] --> closed, NONE
  *
  * A lent socket is watched for the remote's end only.  Its bytes are the
@@ -21,7 +21,7 @@
 
 #include "common/pg_prng.h"
 #include "shared/backoff.h"
-#include "shared/queue.h"
+#include "shared/settings.h"
 #include "shared/slots.h"
 #include "wire/message.h"
 #include "worker/connection.h"
@@ -35,19 +35,16 @@
 /* A cancel request may take so long before the connection is closed. */
 #define CANCEL_PATIENCE	(2 * PCFG_SECOND)
 
-/*
- * What a session leaves at the remote (locks, LISTEN, settings) is cleared
- * when its connection has been idle so long; the reset may take so long.
- */
-#define RESET_AFTER		PCFG_SECOND
+/* The reset of an idle connection may take so long, and a mere answer. */
 #define RESET_PATIENCE	(5 * PCFG_SECOND)
+#define PROBE_PATIENCE	PCFG_SECOND
 
 /* Failures are logged at most that often a pool. */
 #define LOG_EVERY		(60 * PCFG_SECOND)
 
 typedef enum Phase
 {
-	NONE, WAITING, DIALLING, OPEN, RESETTING, CLOSING, CANCELLING
+	NONE, WAITING, DIALLING, OPEN, CARING, CLOSING, CANCELLING
 } Phase;
 
 typedef struct Connection
@@ -62,8 +59,9 @@ typedef struct Connection
 	PcfgCancelKey *key;
 	bool		cancel_wanted;
 	PcfgWatch	watch;
-	PcfgExchange *reset;		/* RESETTING */
-	PcfgGrant	grant;			/* RESETTING: our own lease */
+	PcfgExchange *exchange;		/* CARING */
+	PcfgCare	care;			/* CARING: what for */
+	PcfgGrant	grant;			/* CARING: our own lease */
 } Connection;
 
 static Connection *connections = NULL;
@@ -143,22 +141,37 @@ hung_up(void *arg)
 	pcfg_watch_remove(&c->watch);
 	if (c->phase != OPEN)
 		return;
-	if (pcfg_word_state(word) == PCFG_SLOT_IDLE)
+	if (pcfg_word_state(word) == PCFG_SLOT_IDLE && pcfg_log_connections > 0)
 	{
 		char		words[512];
 
 		parting_words(c->sock, words, sizeof(words));
-		ereport(DEBUG1,
+		ereport(pcfg_log_connections,
 				(errmsg_internal("pool_config: connection %d was closed by the remote: %s",
 								 c->slot, words)));
 	}
-	pcfg_slot_condemn(c->slot, c->generation);
+	pcfg_slot_condemn(c->slot, c->generation, PCFG_CLOSE_REMOTE);
+}
+
+/* For who watches; the slot is still the pool's. */
+static void
+log_close(const Connection *c)
+{
+	const PcfgSlot *slot = &pcfg_slots[c->slot];
+
+	if (pcfg_log_connections > 0 && slot->pool != PCFG_NONE)
+		ereport(pcfg_log_connections,
+				(errmsg_internal("pool_config: connection %d to target \"%s\" closed: %s, after " UINT64_FORMAT " uses, remote process %d",
+								 c->slot, pcfg_pools[slot->pool].target,
+								 pcfg_close_reason_name(slot->reason), slot->uses,
+								 slot->remote_pid)));
 }
 
 /* Ends the session for all holders of a copy, and frees the slot. */
 static void
 close_connection(Connection *c)
 {
+	log_close(c);
 	pcfg_watch_remove(&c->watch);
 	pcfg_cancel_forget(c);
 	(void) shutdown(c->sock, SHUT_RDWR);
@@ -263,7 +276,7 @@ login_ended(void *arg, PcfgLoginResult *result)
 		PcfgTime	retry_at;
 
 		report_failure(pool, result);
-		retry_at = pcfg_backoff_next(pcfg_failure_class(result->sqlstate),
+		retry_at = pcfg_backoff_next(pcfg_failure_class(result->sqlstate, result->message),
 									 pcfg_pools[pool].cause.failures + 1, pcfg_now(),
 									 pg_prng_double(&pg_global_prng_state));
 		set_phase(c, NONE);
@@ -279,9 +292,10 @@ login_ended(void *arg, PcfgLoginResult *result)
 	pcfg_watch_init(&c->watch, hung_up, c);
 	c->generation = pcfg_slots[c->slot].generation + 1;
 	watch_open(c);
-	ereport(DEBUG1,
-			(errmsg_internal("pool_config: connection %d to target \"%s\" opened, remote process %d",
-							 c->slot, pcfg_pools[pool].target, result->remote_pid)));
+	if (pcfg_log_connections > 0)
+		ereport(pcfg_log_connections,
+				(errmsg_internal("pool_config: connection %d to target \"%s\" opened, remote process %d",
+								 c->slot, pcfg_pools[pool].target, result->remote_pid)));
 	pcfg_slot_connected(c->slot, result->remote_pid, result->server_version,
 						result->password_used, c->relay != NULL);
 }
@@ -320,71 +334,97 @@ begin(Connection *c, int pool, PcfgTime now)
 }
 
 /* ----------------------------------------------------------------
- * the reset of what lies idle
+ * care for what lies idle: reset, probe
  * ----------------------------------------------------------------
  */
 
 static void
-end_reset(Connection *c, bool clean)
+end_care(Connection *c, bool ok)
 {
-	c->reset = NULL;
-	if (clean)
-		pcfg_slots[c->slot].dirty = false;
+	c->exchange = NULL;
 	watch_open(c);
-	(void) pcfg_pool_give_back(&c->grant, clean);
+	pcfg_slot_return_from_care(&c->grant, c->care, ok);
 }
 
 static void
-reset_ended(void *arg, const PcfgExchangeResult *result)
+care_ended(void *arg, const PcfgExchangeResult *result)
 {
-	end_reset(arg, result->ok);
+	end_care(arg, result->ok);
 }
 
-/* Leases the connection like anybody and resets it. */
-static void
-begin_reset(Connection *c, int pool, PcfgTime now)
+static PcfgTime
+care_deadline(const Connection *c)
 {
-	PcfgCredentialSet *set = pcfg_credentials_get(pool, pg_atomic_read_u32(&pcfg_pools[pool].serial));
-	const char **statements;
+	return c->since + (c->care == PCFG_CARE_PROBE ? PROBE_PATIENCE : RESET_PATIENCE);
+}
+
+/*
+ * Leases the connection like anybody and resets it, or only asks for an
+ * answer: no statement, and a Sync.
+ */
+static void
+begin_care(Connection *c, PcfgCare care, const PcfgCredentialSet *set)
+{
+	int			n = care == PCFG_CARE_RESET ? set->ninit + 1 : 0;
+	const char **statements = calloc((size_t) n + 1, sizeof(char *));
 	int			i;
 
-	if (set == NULL)
-		return;
-	statements = calloc((size_t) set->ninit + 1, sizeof(char *));
-	if (statements != NULL && pcfg_slot_lease_dirty(c->slot, now - RESET_AFTER, &c->grant))
+	if (statements != NULL && pcfg_slot_lease_for_care(c->slot, care, &c->grant))
 	{
-		statements[0] = "DISCARD ALL";
-		for (i = 0; i < set->ninit; i++)
-			statements[i + 1] = set->init[i];
+		if (n > 0)
+			statements[0] = "DISCARD ALL";
+		for (i = 1; i < n; i++)
+			statements[i] = set->init[i - 1];
 		pcfg_watch_remove(&c->watch);
-		set_phase(c, RESETTING);
-		c->reset = pcfg_exchange_start(c->sock, statements, set->ninit + 1, reset_ended, c);
-		if (c->reset == NULL)
-			end_reset(c, false);
+		c->care = care;
+		set_phase(c, CARING);
+		c->exchange = pcfg_exchange_start(c->sock, statements, n, care_ended, c);
+		if (c->exchange == NULL)
+			end_care(c, false);
 	}
 	free(statements);
-	pcfg_credentials_release(set);
 }
 
-/* An open connection's turn: is there something to clear, or is it clearing? */
+/* An idle connection: does it need care? */
 static PcfgTime
-serve_open(Connection *c, PcfgSlotState state, int pool, PcfgTime now)
+serve_idle(Connection *c, int pool, PcfgTime now)
 {
-	PcfgSlot   *slot = &pcfg_slots[c->slot];
+	PcfgTime	due;
+	PcfgCare	care = pcfg_slot_care(c->slot, now, &due);
+	PcfgCredentialSet *set;
 
-	if (c->phase == RESETTING)
-	{
-		if (now - c->since < RESET_PATIENCE)
-			return c->since + RESET_PATIENCE;
-		pcfg_exchange_abandon(c->reset);
-		end_reset(c, false);
-		return now;
-	}
-	if (state != PCFG_SLOT_IDLE || !slot->dirty || pool == PCFG_NONE)
-		return PCFG_FOREVER;
-	if (now - slot->returned_at >= RESET_AFTER)
-		begin_reset(c, pool, now);
-	return c->phase == RESETTING ? c->since + RESET_PATIENCE : slot->returned_at + RESET_AFTER;
+	if (care == PCFG_CARE_NONE)
+		return due;
+	set = pcfg_credentials_get(pool, pg_atomic_read_u32(&pcfg_pools[pool].serial));
+	if (set == NULL)
+		return now + PCFG_SECOND;
+	begin_care(c, care, set);
+	pcfg_credentials_release(set);
+	/* somebody may have it already, or wait for it */
+	return c->phase == CARING ? care_deadline(c) : now + PCFG_SECOND;
+}
+
+static PcfgTime
+serve_caring(Connection *c, PcfgTime now)
+{
+	if (now < care_deadline(c))
+		return care_deadline(c);
+	pcfg_exchange_abandon(c->exchange);
+	end_care(c, false);
+	return now;
+}
+
+/*
+ * Somebody wants this connection ended, whoever uses it: he finds it closed,
+ * and what it runs is cancelled once he has let go.
+ */
+static void
+cut(Connection *c, PcfgSlot *slot)
+{
+	pg_atomic_write_u32(&slot->kill, 0);
+	c->cancel_wanted = true;
+	pcfg_watch_remove(&c->watch);
+	(void) shutdown(c->sock, SHUT_RDWR);
 }
 
 /* One slot's turn; returns when it wants the next. */
@@ -428,8 +468,13 @@ serve(Connection *c, PcfgTime now)
 		}
 		return c->since + CANCEL_PATIENCE;
 	}
-	return c->phase == OPEN || c->phase == RESETTING ?
-		serve_open(c, state, pool, now) : PCFG_FOREVER;
+	if (c->phase == CARING)
+		return serve_caring(c, now);
+	if (c->phase == OPEN && state == PCFG_SLOT_LEASED && pg_atomic_read_u32(&slot->kill) != 0)
+		cut(c, slot);
+	if (c->phase == OPEN && state == PCFG_SLOT_IDLE && pool != PCFG_NONE)
+		return serve_idle(c, pool, now);
+	return PCFG_FOREVER;
 }
 
 PcfgTime
@@ -504,7 +549,7 @@ pcfg_connection_shutdown_all(void)
 	{
 		if (connections[i].sock >= 0)
 			(void) shutdown(connections[i].sock, SHUT_RDWR);
-		if (connections[i].phase == RESETTING)
-			(void) pcfg_pool_give_back(&connections[i].grant, false);
+		if (connections[i].phase == CARING)
+			pcfg_slot_return_from_care(&connections[i].grant, connections[i].care, false);
 	}
 }

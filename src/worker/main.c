@@ -21,6 +21,8 @@
 #include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
 #include "shared/control.h"
+#include "shared/pool.h"
+#include "shared/settings.h"
 #include "shared/slots.h"
 #include "storage/ipc.h"
 #include "utils/guc.h"
@@ -124,6 +126,16 @@ pause_after_short_life(void)
 	}
 }
 
+/* What postgresql.conf says holds for the pools that there are, too. */
+static void
+tell_defaults(void)
+{
+	PcfgPolicy	policy;
+
+	pcfg_settings_defaults(&policy);
+	pcfg_pool_set_defaults(&policy);
+}
+
 static void
 start(void)
 {
@@ -142,6 +154,7 @@ start(void)
 	pg_atomic_fetch_add_u32(&pcfg_shared->worker_life, 1);
 	pg_atomic_write_u32(&pcfg_shared->worker_procno, (uint32) PCFG_MY_PROCNO + 1);
 	pcfg_pool_worker_started();
+	tell_defaults();
 }
 
 static PcfgTime
@@ -156,6 +169,7 @@ one_turn(void)
 		ConfigReloadPending = false;
 		ProcessConfigFile(PGC_SIGHUP);
 		speak_plainly();
+		tell_defaults();
 	}
 	next = pcfg_upkeep_tick(now);
 	next = Min(next, pcfg_connection_tick(now));

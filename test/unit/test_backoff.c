@@ -13,12 +13,19 @@ main(void)
 	bool		rising = true;
 	int			i;
 
-	ok(pcfg_failure_class("28P01") == PCFG_FAILURE_LASTING &&
-	   pcfg_failure_class("28000") == PCFG_FAILURE_LASTING &&
-	   pcfg_failure_class("3D000") == PCFG_FAILURE_LASTING, "a refusal lasts");
-	ok(pcfg_failure_class("08001") == PCFG_FAILURE_TRANSIENT &&
-	   pcfg_failure_class("57P03") == PCFG_FAILURE_TRANSIENT &&
-	   pcfg_failure_class("53300") == PCFG_FAILURE_TRANSIENT, "an absence passes");
+	ok(pcfg_failure_class("28P01", "") == PCFG_FAILURE_LASTING &&
+	   pcfg_failure_class("28000", "") == PCFG_FAILURE_LASTING &&
+	   pcfg_failure_class("3D000", "") == PCFG_FAILURE_LASTING, "a refusal lasts");
+	ok(pcfg_failure_class("08001", "") == PCFG_FAILURE_TRANSIENT &&
+	   pcfg_failure_class("57P03", "") == PCFG_FAILURE_TRANSIENT &&
+	   pcfg_failure_class("53300", "") == PCFG_FAILURE_TRANSIENT, "an absence passes");
+	ok(pcfg_failure_class("08001", "server certificate for \"a\" does not match host name \"b\"") == PCFG_FAILURE_LASTING &&
+	   pcfg_failure_class("08P01", "unsupported startup parameter: options") == PCFG_FAILURE_LASTING &&
+	   pcfg_failure_class("XX000", "Tenant or user not found") == PCFG_FAILURE_LASTING,
+	   "what has no code of its own is known by its words");
+	ok(pcfg_failure_class("08001", "connection to server at \"a\" failed: Connection refused") == PCFG_FAILURE_TRANSIENT &&
+	   pcfg_failure_class("53300", "remaining slots for password authentication failed") == PCFG_FAILURE_TRANSIENT,
+	   "and only then");
 	ok(pcfg_backoff_next(PCFG_FAILURE_TRANSIENT, 1, now, 0.5) == now, "the first retry is at once");
 	ok(pcfg_backoff_next(PCFG_FAILURE_TRANSIENT, 2, now, 0) == now + PCFG_SECOND / 20,
 	   "the second after 50 ms");

@@ -4,15 +4,20 @@
  *	  Exhaustive model of leasing, queueing and dispatching.
  *
  * Every reachable state of a few clients, slots and pools is visited, with
- * cancels, hang-ups, failing connects and pauses at any moment.  One step of
- * the model is one section of shared/pool.c under the pool's lock; latches
- * are set in steps of their own afterwards, as there.  Moves of slots are
- * checked against the table that the C code asserts (slot_moves.def).
+ * cancels, hang-ups, failing connects, pauses and the worker's own use of
+ * idle connections at any moment.  One step of the model is one section of
+ * shared/ under the pool's lock; latches are set in steps of their own
+ * afterwards, as there.  Two pools do not share a lock: that a pool lacks a
+ * place is noted in a step of its own, for the other may free one between the
+ * look and the note.  Moves of slots are checked against the table that the C
+ * code asserts (slot_moves.def).
  *
  * Checked in every state: moves are legal, no connection has two owners, the
- * limits hold, a dead connection never becomes idle, nobody is served while
- * somebody waits who had come before his call began.  Checked in every state
- * from which nothing more can happen: nobody waits, nothing is leased.
+ * limits hold, those over several pools too, a dead connection never becomes
+ * idle, a pool that never reached its remote tries once at a time, nobody is
+ * served while somebody waits who had come before his call began.  Checked in
+ * every state from which nothing more can happen: nobody waits, nothing is
+ * leased, min_idle holds.
  *
  * Then each safety measure is left out in turn, and the model has to notice.
  *
@@ -29,6 +34,11 @@
 #define MAX_SLOTS	3
 #define MAX_POOLS	2
 #define NOBODY		(-1)
+#define WORKER		100			/* as an owner */
+
+/* Bits of what a process has still to do after its section. */
+#define WAKE_WORKER	0x80
+#define STARVES(p)	(0x10 << (p))
 
 typedef enum Mutant
 {
@@ -50,6 +60,14 @@ typedef enum Mutant
 	RETRY_TIMER_DOES_NOT_DISPATCH,
 	CONNECTED_DOES_NOT_DISPATCH,
 	GRANT_SKIPS_HEAD,
+	RETURN_FORGETS_STARVING,
+	STARVING_DOES_NOT_WAKE,
+	TARGET_LIMIT_IGNORED,
+	CARE_DOES_NOT_DISPATCH,
+	CARE_FORGETS_STARVING,
+	NOT_KEPT_WARM,
+	UNPROVEN_DIALS_ALL,
+	PAUSE_KEEPS_RETURNED,
 	NMUTANTS
 } Mutant;
 
@@ -62,7 +80,12 @@ static const char *const mutant_names[NMUTANTS] = {
 	"freed slot forgets starving pools", "nobody relieves a starving pool",
 	"resume does not dispatch", "limit ignores connecting slots",
 	"worker is not woken", "retry timer does not dispatch",
-	"connected slot does not dispatch", "grant skips the head"
+	"connected slot does not dispatch", "grant skips the head",
+	"return forgets starving pools", "starving does not wake the worker",
+	"target_limit is not looked at", "end of care does not dispatch",
+	"end of care forgets starving pools",
+	"min_idle is not kept", "unproven pool dials for everybody",
+	"paused pool keeps what comes back"
 };
 
 typedef enum Pc
@@ -88,7 +111,7 @@ typedef struct Client
 	int8_t		rounds;			/* calls left */
 	int8_t		ticket;			/* my turn in the pool, kept while I call */
 	int8_t		before;			/* mask: who waited when my call began */
-	int8_t		pend;			/* mask of latches to set, bit 7 = worker */
+	uint8_t		pend;			/* mask of latches to set, and see above */
 } Client;
 
 typedef struct Slot
@@ -110,6 +133,7 @@ typedef struct Pool
 	int8_t		paused;
 	int8_t		failures;		/* the last connect failed … */
 	int8_t		retry;			/* … and it is not yet time to try again */
+	int8_t		proven;			/* some connect succeeded */
 	int8_t		starving;		/* rank, 0 = no */
 	int8_t		next_ticket;
 } Pool;
@@ -124,6 +148,7 @@ typedef struct State
 	int8_t		hangups;		/* that may still happen */
 	int8_t		failures;
 	int8_t		pauses;
+	int8_t		cares;
 	int8_t		broken;			/* a property failed */
 } State;
 
@@ -140,6 +165,9 @@ typedef struct Config
 	int			cancels;
 	int			patient;		/* a failing remote is just starting up: its
 								 * waiters wait on */
+	int			target_limit;	/* of all pools together; 0 = none */
+	int			min_idle;
+	int			cares;			/* resets and probes by the worker */
 } Config;
 
 static Config cfg;
@@ -178,7 +206,7 @@ static void
 condemn_idle(State *s, int i, uint8_t *pend)
 {
 	move(s, i, PCFG_SLOT_CONDEMNED, PCFG_BY_LOCK);
-	*pend |= 0x80;
+	*pend |= WAKE_WORKER;
 }
 
 /* Takes some idle slot of the pool for a client. */
@@ -292,12 +320,106 @@ check_turn(State *s, int c)
 	}
 }
 
+static int
+count_open(const State *s)
+{
+	int			i,
+				n = 0;
+
+	for (i = 0; i < cfg.pools; i++)
+		n += s->pool[i].nopen;
+	return n;
+}
+
+static int
+count_idle(const State *s, int p)
+{
+	int			i,
+				n = 0;
+
+	for (i = 0; i < cfg.slots; i++)
+		n += s->slot[i].state == PCFG_SLOT_IDLE && s->slot[i].pool == p;
+	return n;
+}
+
+static int
+anybody_starves(const State *s)
+{
+	int			i;
+
+	for (i = 0; i < cfg.pools; i++)
+	{
+		if (s->pool[i].starving)
+			return 1;
+	}
+	return 0;
+}
+
+static int
+reserve_connect(State *s, int p, uint8_t *pend)
+{
+	int			i;
+
+	if (cfg.target_limit && mutant != TARGET_LIMIT_IGNORED &&
+		count_open(s) >= cfg.target_limit)
+		return 0;
+	for (i = 0; i < cfg.slots; i++)
+	{
+		if (s->slot[i].state == PCFG_SLOT_EMPTY)
+		{
+			move(s, i, PCFG_SLOT_CONNECTING, PCFG_BY_LOCK);
+			s->slot[i].pool = (int8_t) p;
+			s->pool[p].nopen++;
+			s->pool[p].nconnecting++;
+			if (mutant != WORKER_IS_NOT_WOKEN)
+				*pend |= WAKE_WORKER;
+			return 1;
+		}
+	}
+	return 0;
+}
+
+static void
+reserve_connects(State *s, int p, uint8_t *pend)
+{
+	Pool	   *pool = &s->pool[p];
+	int			room = cfg.limit - pool->nopen;
+	int			n = pool->nqueue - pool->nconnecting;
+	int			at_once = MAX_SLOTS;
+
+	if (mutant == LIMIT_IGNORES_CONNECTING)
+		room += pool->nconnecting;
+	if (pool->failures || (!pool->proven && mutant != UNPROVEN_DIALS_ALL))
+		at_once = pool->nconnecting > 0 || pool->retry ? 0 : 1;
+	n = n > room ? room : n;
+	n = n > at_once ? at_once : n;
+	while (n > 0 && reserve_connect(s, p, pend))
+	{
+		n--;
+		at_once--;
+	}
+	if (n > 0 && !pool->starving)
+	{
+		*pend |= (uint8_t) STARVES(p);
+		if (mutant != STARVING_DOES_NOT_WAKE)
+			*pend |= WAKE_WORKER;
+	}
+	else if (n <= 0)
+		set_starving(s, p, 0);
+	if (pool->nqueue == 0 && !anybody_starves(s) && mutant != NOT_KEPT_WARM)
+	{
+		while (at_once-- > 0 && pool->nopen < cfg.limit &&
+			   count_idle(s, p) + pool->nconnecting < cfg.min_idle &&
+			   reserve_connect(s, p, pend))
+			;
+	}
+}
+
 static void
 dispatch(State *s, int p, uint8_t *pend)
 {
 	Pool	   *pool = &s->pool[p];
-	int			n,
-				i;
+	int			i;
 
 	while (pool->nqueue > 0)
 	{
@@ -311,7 +433,7 @@ dispatch(State *s, int p, uint8_t *pend)
 			continue;
 		}
 		if (pool->paused)
-			return;
+			break;
 		i = lease_any(s, p, c, pend);
 		if (i == NOBODY)
 			break;
@@ -322,46 +444,37 @@ dispatch(State *s, int p, uint8_t *pend)
 		if (mutant != GRANT_DOES_NOT_WAKE)
 			*pend |= (uint8_t) (1 << c);
 	}
-
-	n = pool->nqueue - pool->nconnecting;
-	if (n > cfg.limit - pool->nopen + (mutant == LIMIT_IGNORES_CONNECTING ? pool->nconnecting : 0))
-		n = cfg.limit - pool->nopen + (mutant == LIMIT_IGNORES_CONNECTING ? pool->nconnecting : 0);
-	if (n > 0 && pool->failures)
-		n = (pool->nconnecting > 0 || pool->retry) ? 0 : 1;
-	for (i = 0; i < cfg.slots && n > 0; i++)
-	{
-		if (s->slot[i].state == PCFG_SLOT_EMPTY)
-		{
-			move(s, i, PCFG_SLOT_CONNECTING, PCFG_BY_LOCK);
-			s->slot[i].pool = (int8_t) p;
-			pool->nopen++;
-			pool->nconnecting++;
-			n--;
-			if (mutant != WORKER_IS_NOT_WOKEN)
-				*pend |= 0x80;
-		}
-	}
-	set_starving(s, p, n > 0);
-	if (n > 0 && mutant != WORKER_IS_NOT_WOKEN)
-		*pend |= 0x80;
+	if (pool->paused)
+		set_starving(s, p, 0);
+	else
+		reserve_connects(s, p, pend);
 	if (pool->nopen > cfg.limit)
 		fail(s, "limit exceeded");
+	if (cfg.target_limit && count_open(s) > cfg.target_limit)
+		fail(s, "target_limit exceeded");
+	if (!pool->proven && pool->nconnecting > 1)
+		fail(s, "two attempts at an unproven remote");
 }
 
 static void
 dispatch_starving(State *s, uint8_t *pend)
 {
-	int			p,
-				first = NOBODY;
+	int			rank,
+				p;
 
-	for (p = 0; p < cfg.pools; p++)
+	if (mutant == FREED_SLOT_FORGETS_STARVING)
+		return;
+	for (rank = 1; rank <= cfg.pools; rank++)
 	{
-		if (s->pool[p].starving &&
-			(first == NOBODY || s->pool[p].starving < s->pool[first].starving))
-			first = p;
+		for (p = 0; p < cfg.pools; p++)
+		{
+			if (s->pool[p].starving == rank)
+				break;
+		}
+		if (p == cfg.pools)
+			continue;
+		dispatch(s, p, pend);
 	}
-	if (first != NOBODY && mutant != FREED_SLOT_FORGETS_STARVING)
-		dispatch(s, first, pend);
 }
 
 /* ---- the steps of a client ---- */
@@ -419,6 +532,8 @@ step_lease(State *s, int c)
 	{
 		check_turn(s, c);
 		hold(s, c, slot);
+		if (count_idle(s, p) + pool->nconnecting < cfg.min_idle)
+			dispatch(s, p, &pend);
 	}
 	else if (is_down(pool))
 		end_call(s, c);			/* told the cause at once */
@@ -428,7 +543,7 @@ step_lease(State *s, int c)
 		if (mutant != WAITER_DOES_NOT_DISPATCH)
 			dispatch(s, p, &pend);
 	}
-	me->pend = (int8_t) pend;
+	me->pend = pend;
 }
 
 static void
@@ -438,12 +553,18 @@ give_back(State *s, int i, int clean, uint8_t *pend)
 	int			p = slot->pool;
 
 	slot->owner = NOBODY;
+	if (s->pool[p].paused && mutant != PAUSE_KEEPS_RETURNED)
+		clean = 0;
 	if (clean && (!slot->condemn || mutant == CONDEMN_BIT_IGNORED))
+	{
 		move(s, i, PCFG_SLOT_IDLE, PCFG_BY_HOLDER);
+		if (anybody_starves(s) && mutant != RETURN_FORGETS_STARVING)
+			*pend |= WAKE_WORKER;
+	}
 	else
 	{
 		move(s, i, PCFG_SLOT_CONDEMNED, PCFG_BY_HOLDER);
-		*pend |= 0x80;
+		*pend |= WAKE_WORKER;
 	}
 	if (mutant != GIVER_DOES_NOT_DISPATCH)
 		dispatch(s, p, pend);
@@ -459,7 +580,7 @@ step_return(State *s, int c)
 
 	give_back(s, i, !s->slot[i].dead, &pend);
 	end_call(s, c);
-	me->pend = (int8_t) pend;
+	me->pend = pend;
 }
 
 static void
@@ -472,10 +593,10 @@ step_found_dead(State *s, int c)
 	me->slot = NOBODY;
 	s->slot[i].owner = NOBODY;
 	move(s, i, PCFG_SLOT_CONDEMNED, PCFG_BY_HOLDER);
-	pend |= 0x80;
+	pend |= WAKE_WORKER;
 	link_client(s, pool_of(c), c, mutant == DEAD_GRANT_GOES_TO_TAIL);
 	dispatch(s, pool_of(c), &pend);
-	me->pend = (int8_t) pend;
+	me->pend = pend;
 	/* nobody sets his own latch: he looks at his state before he sleeps */
 	me->latch = me->wait != W_QUEUED;
 }
@@ -509,7 +630,7 @@ step_cancel(State *s, int c)
 	if (me->wait == W_GRANTED && mutant != ABANDONED_GRANT_IS_LOST)
 		give_back(s, me->slot, 1, &pend);
 	end_call(s, c);
-	me->pend = (int8_t) pend;
+	me->pend = pend;
 }
 
 /* ---- the steps of the worker ---- */
@@ -523,36 +644,46 @@ empty_slot(State *s, int i)
 	s->slot[i].pool = NOBODY;
 }
 
+/* An idle connection whose place the starving pool could have. */
+static int
+find_spare(const State *s, int p)
+{
+	int			in_family = cfg.target_limit && count_open(s) >= cfg.target_limit;
+	int			spare = NOBODY,
+				i;
+
+	for (i = 0; i < cfg.slots; i++)
+	{
+		const Slot *slot = &s->slot[i];
+
+		if (in_family && slot->pool == NOBODY)
+			continue;
+		if (slot->state == PCFG_SLOT_EMPTY || slot->state == PCFG_SLOT_CONDEMNED)
+			return NOBODY;
+		if (slot->state == PCFG_SLOT_IDLE && slot->pool != p)
+			spare = i;
+	}
+	return spare;
+}
+
 static void
 relieve(State *s, uint8_t *pend)
 {
-	int			i,
-				starving = 0,
-				spare = NOBODY;
+	int			p;
 
-	for (i = 0; i < cfg.pools; i++)
-		starving |= s->pool[i].starving;
-	if (!starving || mutant == NOBODY_RELIEVES)
+	if (mutant == NOBODY_RELIEVES || !anybody_starves(s))
 		return;
-	for (i = 0; i < cfg.slots; i++)
+	for (p = 0; p < cfg.pools; p++)
 	{
-		Slot	   *slot = &s->slot[i];
+		int			spare = s->pool[p].starving ? find_spare(s, p) : NOBODY;
 
-		if (slot->state == PCFG_SLOT_EMPTY || slot->state == PCFG_SLOT_CONDEMNED)
+		if (spare != NOBODY)
 		{
-			spare = NOBODY;
-			break;
+			s->slot[spare].condemn = 1;
+			condemn_idle(s, spare, pend);
 		}
-		if (slot->state == PCFG_SLOT_IDLE && !s->pool[slot->pool].starving)
-			spare = i;
 	}
-	if (spare != NOBODY)
-	{
-		s->slot[spare].condemn = 1;
-		condemn_idle(s, spare, pend);
-	}
-	else
-		dispatch_starving(s, pend);
+	dispatch_starving(s, pend);
 }
 
 static void
@@ -578,8 +709,49 @@ step_connected(State *s, int i)
 	s->slot[i].known = 0;
 	s->pool[p].nconnecting--;
 	s->pool[p].failures = s->pool[p].retry = 0;
+	s->pool[p].proven = 1;
 	move(s, i, PCFG_SLOT_IDLE, PCFG_BY_WORKER);
+	if (s->pool[p].paused)
+		condemn_idle(s, i, &s->worker_pend);
 	if (mutant != CONNECTED_DOES_NOT_DISPATCH)
+		dispatch(s, p, &s->worker_pend);
+	if (count_idle(s, p) > 0 && anybody_starves(s))
+		s->worker_pend |= WAKE_WORKER;
+}
+
+/* The worker takes an idle connection to reset it or to see whether it lives. */
+static void
+step_care(State *s, int i)
+{
+	s->cares--;
+	if (s->slot[i].condemn)
+	{
+		condemn_idle(s, i, &s->worker_pend);
+		return;
+	}
+	move(s, i, PCFG_SLOT_LEASED, PCFG_BY_LOCK);
+	s->slot[i].owner = WORKER;
+}
+
+static void
+step_cared(State *s, int i)
+{
+	Slot	   *slot = &s->slot[i];
+	int			p = slot->pool;
+
+	slot->owner = NOBODY;
+	if (slot->condemn || s->pool[p].paused)
+	{
+		move(s, i, PCFG_SLOT_CONDEMNED, PCFG_BY_HOLDER);
+		s->worker_pend |= WAKE_WORKER;
+	}
+	else
+	{
+		move(s, i, PCFG_SLOT_IDLE, PCFG_BY_HOLDER);
+		if (anybody_starves(s) && mutant != CARE_FORGETS_STARVING)
+			s->worker_pend |= WAKE_WORKER;
+	}
+	if (mutant != CARE_DOES_NOT_DISPATCH && s->pool[p].nqueue > 0)
 		dispatch(s, p, &s->worker_pend);
 }
 
@@ -631,10 +803,30 @@ step_tick(State *s, int p)
 static void
 step_pause(State *s, int p)
 {
+	int			i;
+
 	s->pool[p].paused = !s->pool[p].paused;
 	if (s->pool[p].paused)
+	{
 		s->pauses--;
+		for (i = 0; i < cfg.slots; i++)
+		{
+			if (s->slot[i].state == PCFG_SLOT_IDLE && s->slot[i].pool == p)
+				condemn_idle(s, i, &s->worker_pend);
+		}
+		dispatch(s, p, &s->worker_pend);
+	}
 	else if (mutant != RESUME_DOES_NOT_DISPATCH)
+		dispatch(s, p, &s->worker_pend);
+}
+
+/* The worker's round, once a second: it must not be what serves a waiter. */
+static void
+step_round(State *s)
+{
+	int			p;
+
+	for (p = 0; p < cfg.pools; p++)
 		dispatch(s, p, &s->worker_pend);
 }
 
@@ -728,7 +920,12 @@ deliver(State *s, uint8_t pend)
 		if ((pend & (1 << c)) && s->client[c].pc == WAITING)
 			s->client[c].latch = 1;
 	}
-	if (pend & 0x80)
+	for (c = 0; c < cfg.pools; c++)
+	{
+		if (pend & STARVES(c))
+			set_starving(s, c, s->pool[c].nqueue > 0);
+	}
+	if (pend & WAKE_WORKER)
 		s->worker_latch = 1;
 }
 
@@ -743,7 +940,7 @@ client_steps(const State *s, int c)
 
 	if (me->pend)
 	{
-		TRY((t.client[c].pend = 0, deliver(&t, (uint8_t) me->pend)));
+		TRY((t.client[c].pend = 0, deliver(&t, me->pend)));
 		return n;
 	}
 	switch ((Pc) me->pc)
@@ -799,6 +996,11 @@ worker_steps(const State *s)
 		}
 		if (slot->state == PCFG_SLOT_CONDEMNED && slot->known)
 			TRY(step_closed(&t, i));
+		if (s->cares > 0 && slot->state == PCFG_SLOT_IDLE &&
+			s->pool[slot->pool].nqueue == 0)
+			TRY(step_care(&t, i));
+		if (slot->state == PCFG_SLOT_LEASED && slot->owner == WORKER)
+			TRY(step_cared(&t, i));
 		if (s->hangups > 0 && !slot->dead &&
 			(slot->state == PCFG_SLOT_IDLE || slot->state == PCFG_SLOT_LEASED))
 			TRY(step_hangup(&t, i));
@@ -813,9 +1015,9 @@ worker_steps(const State *s)
 	return n;
 }
 
-/* Who waits for a remote that is down is told so. */
+/* Who waits for a remote that is down is told so; a paused pool is empty. */
 static void
-check_told(State *s)
+check_rest(State *s)
 {
 	int			i;
 
@@ -825,13 +1027,39 @@ check_told(State *s)
 
 		if (pool->nqueue > 0 && is_down(pool))
 			fail(s, "not told the cause");
+		if (pool->paused && count_idle(s, i) > 0)
+			fail(s, "a paused pool holds idle connections");
 	}
+}
+
+/* Whether a pool has less in hand than it should, and could have more. */
+static int
+is_cold(const State *s, int p)
+{
+	int			i;
+
+	if (s->pool[p].paused || s->pool[p].nopen >= cfg.limit ||
+		(cfg.target_limit && count_open(s) >= cfg.target_limit) ||
+		count_idle(s, p) >= cfg.min_idle)
+		return 0;
+	for (i = 0; i < cfg.slots; i++)
+	{
+		if (s->slot[i].state == PCFG_SLOT_EMPTY)
+			return 1;
+	}
+	return 0;
 }
 
 static void
 check_end(State *s)
 {
 	int			i;
+
+	for (i = 0; i < cfg.pools; i++)
+	{
+		if (is_cold(s, i))
+			fail(s, "min_idle is not kept");
+	}
 
 	for (i = 0; i < cfg.clients; i++)
 	{
@@ -843,6 +1071,32 @@ check_end(State *s)
 		if (s->slot[i].state == PCFG_SLOT_LEASED)
 			fail(s, "a lease was lost");
 	}
+}
+
+static int
+nobody_calls(const State *s)
+{
+	int			i;
+
+	for (i = 0; i < cfg.clients; i++)
+	{
+		if (s->client[i].pc != DONE)
+			return 0;
+	}
+	return 1;
+}
+
+/* The round, if it changes anything. */
+static int
+round_of(const State *s)
+{
+	State		t = *s;
+
+	step_round(&t);
+	if (memcmp(&t, s, sizeof(t)) == 0)
+		return 0;
+	push(&t);
+	return 1;
 }
 
 /* Visits all states; false when a property fails. */
@@ -871,6 +1125,7 @@ explore(Config config, Mutant which)
 	start.hangups = (int8_t) cfg.hangups;
 	start.failures = (int8_t) cfg.failures;
 	start.pauses = (int8_t) cfg.pauses;
+	start.cares = (int8_t) cfg.cares;
 
 	capacity = 1 << 16;
 	count = nstack = 0;
@@ -884,12 +1139,14 @@ explore(Config config, Mutant which)
 		State		s = stack[--nstack];
 		int			n = 0;
 
-		check_told(&s);
+		check_rest(&s);
 		if (!s.broken)
 		{
 			for (i = 0; i < cfg.clients; i++)
 				n += client_steps(&s, i);
 			n += worker_steps(&s);
+			if (n == 0 && nobody_calls(&s))
+				n = round_of(&s);
 			if (n == 0)
 				check_end(&s);
 		}
@@ -903,19 +1160,27 @@ explore(Config config, Mutant which)
 int
 main(void)
 {
-	/* clients slots pools limit rounds hangups failures pauses cancels patient */
+	/*
+	 * clients slots pools limit rounds hangups failures pauses cancels
+	 * patient target_limit min_idle cares
+	 */
 	static const Config configs[] = {
-		{2, 1, 1, 1, 2, 1, 1, 1, 1, 0},
-		{3, 1, 1, 1, 1, 1, 1, 0, 1, 0},
-		{3, 2, 1, 2, 1, 1, 1, 0, 1, 0},
-		{3, 2, 1, 2, 2, 0, 0, 0, 0, 0},
-		{4, 2, 1, 2, 1, 0, 1, 0, 0, 0},
-		{3, 3, 1, 2, 1, 1, 1, 0, 0, 0},
-		{2, 1, 2, 1, 2, 1, 1, 0, 1, 0},
-		{4, 1, 2, 1, 1, 0, 1, 0, 1, 0},
-		{4, 2, 2, 2, 1, 0, 0, 0, 1, 0},
-		{3, 2, 2, 1, 1, 0, 0, 1, 1, 0},
-		{3, 2, 1, 2, 1, 0, 2, 0, 1, 1},
+		{2, 1, 1, 1, 2, 1, 1, 1, 1, 0, 0, 0, 0},
+		{3, 1, 1, 1, 1, 1, 1, 0, 1, 0, 0, 0, 1},
+		{3, 2, 1, 2, 1, 1, 1, 0, 1, 0, 0, 0, 0},
+		{3, 2, 1, 2, 2, 0, 0, 0, 0, 0, 0, 0, 0},
+		{4, 2, 1, 2, 1, 0, 1, 0, 0, 0, 0, 0, 0},
+		{3, 3, 1, 2, 1, 1, 1, 0, 0, 0, 0, 0, 0},
+		{2, 1, 2, 1, 2, 1, 1, 0, 1, 0, 0, 0, 1},
+		{4, 1, 2, 1, 1, 0, 1, 0, 1, 0, 0, 0, 0},
+		{4, 2, 2, 2, 1, 0, 0, 0, 1, 0, 0, 0, 0},
+		{3, 2, 2, 1, 1, 0, 0, 1, 1, 0, 0, 0, 0},
+		{3, 2, 1, 2, 1, 0, 2, 0, 1, 1, 0, 0, 0},
+		{2, 2, 2, 2, 2, 1, 0, 0, 1, 0, 1, 0, 1},
+		{4, 3, 2, 2, 1, 0, 0, 0, 1, 0, 2, 0, 0},
+		{3, 3, 2, 2, 1, 0, 1, 1, 0, 0, 2, 1, 0},
+		{2, 2, 1, 2, 1, 1, 1, 1, 1, 0, 0, 1, 1},
+		{2, 2, 2, 1, 2, 0, 0, 0, 1, 0, 1, 1, 1},
 	};
 	int			nconfigs = (int) (sizeof(configs) / sizeof(configs[0]));
 	int			i,
