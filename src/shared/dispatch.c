@@ -74,13 +74,6 @@ pcfg_pool_is_over(const PcfgPool *pool)
 		(target_limit(pool) >= 0 && (int64) family_open(pool) > target_limit(pool));
 }
 
-/* Idle ones beyond pool_size would be closed again. */
-static int
-warm_wanted(const PcfgPool *pool)
-{
-	return (int) Min(pool->policy.value[PCFG_MIN_IDLE], pool->policy.value[PCFG_POOL_SIZE]);
-}
-
 PcfgTime
 pcfg_recycle_time(const PcfgPolicy *policy, const PcfgSlot *slot)
 {
@@ -94,7 +87,9 @@ pcfg_recycle_time(const PcfgPolicy *policy, const PcfgSlot *slot)
 bool
 pcfg_pool_is_cold(const PcfgPool *pool)
 {
-	return pool->nidle + pool->nconnecting < warm_wanted(pool);
+	/* beyond pool_size they would be closed again when others come back */
+	return pool->nidle + pool->nconnecting < pool->policy.value[PCFG_MIN_IDLE] &&
+		pool->nopen < pool->policy.value[PCFG_POOL_SIZE];
 }
 
 /* ----------------------------------------------------------------

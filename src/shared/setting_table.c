@@ -55,7 +55,6 @@ const PcfgSetting pcfg_settings[PCFG_SETTING_COUNT] = {
 	{.id = PCFG_TARGET_LIMIT, .name = "target_limit", .kind = PCFG_KIND_INT,
 		.fallback = -1, .min = 1, .max = COUNT_MAX, .minus_one = true,
 		.special = "-1 means no limit.",
-		.pending = true,
 		.description = "Limit on a target's connections over all user mappings and local databases."
 	},
 	{.id = PCFG_POOL_TIMEOUT, .name = "pool_timeout", .kind = PCFG_KIND_TIME,
@@ -72,13 +71,12 @@ const PcfgSetting pcfg_settings[PCFG_SETTING_COUNT] = {
 	},
 	{.id = PCFG_POOL_PRE_PING, .name = "pool_pre_ping", .kind = PCFG_KIND_BOOL,
 		.fallback = 1, .min = 0, .max = 1,
-		.argument = true, .pending = true,
+		.argument = true,
 		.description = "Proves a connection alive before it is used."
 	},
 	{.id = PCFG_PRE_PING_AFTER, .name = "pre_ping_after", .kind = PCFG_KIND_TIME,
 		.fallback = USECS_PER_S / 2, .min = TIME_MIN, .max = TIME_MAX, .zero = true,
 		.special = "0 means always ask.",
-		.pending = true,
 		.description = "Skips the ping of a connection that proved alive within this time."
 	},
 	{.id = PCFG_POOL_USE_LIFO, .name = "pool_use_lifo", .kind = PCFG_KIND_BOOL,
@@ -87,7 +85,7 @@ const PcfgSetting pcfg_settings[PCFG_SETTING_COUNT] = {
 	},
 	{.id = PCFG_POOL_RESET, .name = "pool_reset", .kind = PCFG_KIND_ENUM,
 		.fallback = PCFG_RESET_AUTO, .min = 0, .max = PCFG_RESET_NONE,
-		.labels = reset_labels, .pending = true,
+		.labels = reset_labels,
 		.description = "When the session state of a remote connection is reset."
 	},
 	{.id = PCFG_CONNECT_TIMEOUT, .name = "connect_timeout", .kind = PCFG_KIND_TIME,
@@ -110,13 +108,11 @@ const PcfgSetting pcfg_settings[PCFG_SETTING_COUNT] = {
 	{.id = PCFG_MIN_IDLE, .name = "min_idle", .kind = PCFG_KIND_INT,
 		.fallback = 0, .min = 0, .max = COUNT_MAX,
 		.special = "0 means none.",
-		.pending = true,
 		.description = "Number of idle connections to hold ready."
 	},
 	{.id = PCFG_IDLE_TIMEOUT, .name = "idle_timeout", .kind = PCFG_KIND_TIME,
 		.fallback = 0, .min = TIME_MIN, .max = TIME_MAX, .zero = true,
 		.special = "0 means never.",
-		.pending = true,
 		.description = "Closes a connection that has been idle for this time."
 	},
 	{.id = PCFG_IDLE_LEASE_TIMEOUT, .name = "idle_lease_timeout", .kind = PCFG_KIND_TIME,
@@ -129,7 +125,7 @@ const PcfgSetting pcfg_settings[PCFG_SETTING_COUNT] = {
 	},
 	{.id = PCFG_POOLER, .name = "pooler", .kind = PCFG_KIND_ENUM,
 		.fallback = PCFG_POOLER_AUTO, .min = 0, .max = PCFG_POOLER_TRANSACTION,
-		.labels = pooler_labels, .pending = true,
+		.labels = pooler_labels,
 		.description = "What kind of pooler stands in front of the remote server."
 	}
 };
