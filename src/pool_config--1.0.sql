@@ -146,7 +146,7 @@ LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED;
 CREATE VIEW pool_config.pools AS SELECT * FROM pool_config.pools();
 GRANT SELECT ON pool_config.pools TO PUBLIC;
 COMMENT ON VIEW pool_config.pools IS
-'One row a pool of this database that you may see: the connections of one target through one user mapping. open = idle + in_use; connecting ones are not open yet; waiting sessions queue, the first since oldest_wait. state: ok, exhausted (sessions wait and the limit is reached), down (nothing is connected and the last connect failed), paused, retired (its target was altered or dropped; it empties itself). Shown to the owner of the target, to who may use it, and to pg_monitor.';
+'One row a pool of this database that you may see: the connections of one target through one user mapping. open = idle + in_use; connecting ones are not open yet; waiting sessions queue, the first since oldest_wait. state: ok, full (sessions wait and the limit is reached), down (nothing is connected and the last connect failed), paused, retired (its target was altered or dropped; it empties itself). Shown to the owner of the target, to who may use it, and to pg_monitor.';
 
 CREATE FUNCTION pool_config.connections(
     OUT id int, OUT target text, OUT mapping text, OUT state text,
@@ -163,6 +163,18 @@ GRANT SELECT ON pool_config.connections TO PUBLIC;
 COMMENT ON VIEW pool_config.connections IS
 'One row a connection of the pools that you may see. remote_pid is its backend at the remote; leased_by the local process that uses it now and held_by what for; uses counts leases; bytes_in came from the remote. Process ids of other sessions are for the owner of the target and for pg_monitor.';
 
+CREATE FUNCTION pool_config.waiters(
+    OUT pid int, OUT target text, OUT mapping text, OUT place int,
+    OUT since timestamptz, OUT waited interval)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'pcfg_sql_waiters'
+LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED;
+
+CREATE VIEW pool_config.waiters AS SELECT * FROM pool_config.waiters();
+GRANT SELECT ON pool_config.waiters TO PUBLIC;
+COMMENT ON VIEW pool_config.waiters IS
+'One row a session that waits for a connection of a pool that you may see; place 1 is served next. Process ids of other sessions are for the owner of the target and for pg_monitor.';
+
 CREATE FUNCTION pool_config.workers(
     OUT pid int, OUT started timestamptz, OUT heartbeat timestamptz,
     OUT life int, OUT slots int, OUT slots_limit int,
@@ -176,3 +188,76 @@ CREATE VIEW pool_config.workers AS SELECT * FROM pool_config.workers();
 GRANT SELECT ON pool_config.workers TO PUBLIC;
 COMMENT ON VIEW pool_config.workers IS
 'The background worker that opens and keeps the connections, for pg_monitor: process id, start, the last turn of its loop (heartbeat), how often it was started (life), connections of all pools against pool_config.max_connections, its open descriptors against the limit of the process, waits that ended only because the waiter looked again by himself (rescued: anything but 0 is a fault of pool_config), for how many milliseconds events had to wait for it at most in 999 of 1000 turns of its loop (stall_p999) and ever (stall_max), and the last failure it met.';
+
+CREATE FUNCTION pool_config.stats(
+    OUT target text, OUT leases bigint, OUT queued bigint, OUT timeouts bigint,
+    OUT refused bigint, OUT connects bigint, OUT connect_failures bigint,
+    OUT pings bigint, OUT closes bigint, OUT close_reasons jsonb,
+    OUT bytes_in bigint, OUT bytes_out bigint, OUT wait_seconds float8,
+    OUT connect_seconds float8, OUT statement_seconds float8,
+    OUT last_error text, OUT last_error_at timestamptz)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'pcfg_sql_stats'
+LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED;
+
+CREATE VIEW pool_config.stats AS SELECT * FROM pool_config.stats();
+GRANT SELECT ON pool_config.stats TO PUBLIC;
+COMMENT ON VIEW pool_config.stats IS
+'One row a target of this database that was used since the server started, over all its mappings; the numbers only rise, also when pools end and the worker restarts, until stats_reset(). leases: connections handed out; queued: calls that had to wait for one; timeouts: those whose pool_timeout ended; refused: those told at once why the last connect had failed. closes by close_reasons: age, idle, surplus, retired (altered or dropped), recycle, evicted (target_limit or max_connections), disconnect, pause, remote (it ended an idle one), ping (found dead), lost (during a use), doubt (a use was cancelled or failed half-way), died (the session that used it), reset (it failed), unknown (a worker that ended). Seconds are sums; see histograms. last_error: of the last connect that failed.';
+
+CREATE FUNCTION pool_config.histograms(
+    OUT target text, OUT what text, OUT le float8, OUT count bigint)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'pcfg_sql_histograms'
+LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED;
+
+CREATE VIEW pool_config.histograms AS SELECT * FROM pool_config.histograms();
+GRANT SELECT ON pool_config.histograms TO PUBLIC;
+COMMENT ON VIEW pool_config.histograms IS
+'How long it took, by target of this database: wait (from the call to the connection in hand), connect (name, connect, login, init_sql), statement (from the connection in hand to its return). count is of those that took at most le seconds, as in Prometheus; the sums are in stats.';
+
+--
+-- Steering: for the owner of the target
+--
+
+CREATE FUNCTION pool_config.pause(target text, wait float8 DEFAULT 60)
+RETURNS boolean
+AS 'MODULE_PATHNAME', 'pcfg_sql_pause'
+LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION pool_config.pause(text, float8) IS
+'Stops the use of a target, for instance while its server is maintained: no connection is handed out or made, idle ones are closed, those in use when they come back; calls queue until their pool_timeout. Waits so many seconds for the last connection to be closed and says whether it is; the target stays paused in either case, also for sessions and mappings to come, until resume(). For all targets: SELECT pool_config.pause(target) FROM pool_config.targets. For the owner of the target. Not undone by a rollback.';
+
+CREATE FUNCTION pool_config.resume(target text)
+RETURNS void
+AS 'MODULE_PATHNAME', 'pcfg_sql_resume'
+LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION pool_config.resume(text) IS
+'Ends pause(); who queues is served. For the owner of the target. Not undone by a rollback.';
+
+CREATE FUNCTION pool_config.recycle(target text)
+RETURNS int
+AS 'MODULE_PATHNAME', 'pcfg_sql_recycle'
+LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION pool_config.recycle(text) IS
+'Replaces every connection of a target, for instance after a failover: idle ones at once, those in use when they come back. What is known of failed connects is forgotten, so that the next call tries at once. Returns how many connections there were. For the owner of the target. Not undone by a rollback.';
+
+CREATE FUNCTION pool_config.disconnect(target text, connection int DEFAULT NULL)
+RETURNS int
+AS 'MODULE_PATHNAME', 'pcfg_sql_disconnect'
+LANGUAGE C CALLED ON NULL INPUT VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION pool_config.disconnect(text, int) IS
+'Ends connections of a target now: the one with that id in the view connections, or all. What runs on them is cancelled, and its caller gets 08006. Returns how many. For the owner of the target. Not undone by a rollback.';
+
+CREATE FUNCTION pool_config.prewarm(target text, n int)
+RETURNS int
+AS 'MODULE_PATHNAME', 'pcfg_sql_prewarm'
+LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION pool_config.prewarm(text, int) IS
+'Opens connections of a target, for the user mapping of the current user, until there are n (pool_size at most), and waits for them until pool_timeout. Returns how many are open then. For the owner of the target. Not undone by a rollback.';
+
+CREATE FUNCTION pool_config.stats_reset()
+RETURNS void
+AS 'MODULE_PATHNAME', 'pcfg_sql_stats_reset'
+LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION pool_config.stats_reset() IS
+'Sets the numbers of stats and histograms to 0, of all targets of this database that the current user owns. Not undone by a rollback.';

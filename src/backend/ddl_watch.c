@@ -3,7 +3,7 @@
  * backend/ddl_watch.c
  *	  Retires the pools of targets that a committed DDL command changed.
  *
- * Floor 5; backends.
+ * Floor 6; backends.
  *
  * The key of a pool carries a fingerprint of its options, so a call after
  * the change never gets an old connection; this file only sees to it that
@@ -25,27 +25,35 @@
 #include "foreign/foreign.h"
 #include "nodes/parsenodes.h"
 #include "shared/pool.h"
+#include "shared/steering.h"
 #include "tcop/utility.h"
 #include "utils/resowner.h"
+#include "utils/syscache.h"
 
 /* One changed object; lives in TopTransactionContext. */
 typedef struct Change
 {
 	Oid			class_id;
 	Oid			object_id;
+	int			effects;		/* of those below */
 	SubTransactionId subid;		/* that made the change */
 	struct Change *next;
 } Change;
+
+#define RETIRE		1			/* its pools */
+#define FORGIVE		2			/* failed connects: its owner has changed it */
+#define FORGET		4			/* all: it is no more */
 
 static object_access_hook_type prev_object_access_hook = NULL;
 static ProcessUtility_hook_type prev_process_utility_hook = NULL;
 static Change *changes = NULL;
 
 static void
-note_change(Oid class_id, Oid object_id)
+note_change(Oid class_id, Oid object_id, int effects)
 {
 	Change	   *change = MemoryContextAlloc(TopTransactionContext, sizeof(Change));
 
+	change->effects = effects;
 	change->class_id = class_id;
 	change->object_id = object_id;
 	change->subid = GetCurrentSubTransactionId();
@@ -65,18 +73,49 @@ object_access(ObjectAccessType access, Oid class_id, Oid object_id, int sub_id,
 		 class_id == UserMappingRelationId ||
 		 (class_id == DatabaseRelationId && access == OAT_DROP)) &&
 		pcfg_shared != NULL)
-		note_change(class_id, object_id);
+		note_change(class_id, object_id, RETIRE |
+					(class_id == ForeignServerRelationId ? FORGIVE : 0) |
+					(access == OAT_DROP ? FORGET : 0));
+}
+
+/* A mapping was made or dropped, perhaps by the owner of the server. */
+static void
+note_owner(const char *name)
+{
+	Oid			server = get_foreign_server_oid(name, true);
+
+	if (OidIsValid(server) && pcfg_owns_foreign_server(server, GetUserId()))
+		note_change(ForeignServerRelationId, server, FORGIVE);
+}
+
+/* The server of a statement about a user mapping, or NULL. */
+static const char *
+mapping_server(const Node *stmt)
+{
+	switch (nodeTag(stmt))
+	{
+		case T_CreateUserMappingStmt:
+			return ((const CreateUserMappingStmt *) stmt)->servername;
+		case T_AlterUserMappingStmt:
+			return ((const AlterUserMappingStmt *) stmt)->servername;
+		case T_DropUserMappingStmt:
+			return ((const DropUserMappingStmt *) stmt)->servername;
+		default:
+			return NULL;
+	}
 }
 
 /*
- * ALTER USER MAPPING has no object access hook: all mappings of the server
- * it names are taken for changed.
+ * ALTER USER MAPPING has no object access hook.  The other two are looked at
+ * for who makes the change.
  */
 static void
 process_utility(PlannedStmt *pstmt, const char *query, bool read_only_tree,
 				ProcessUtilityContext context, ParamListInfo params,
 				QueryEnvironment *env, DestReceiver *dest, QueryCompletion *qc)
 {
+	const char *server;
+
 	if (prev_process_utility_hook)
 		prev_process_utility_hook(pstmt, query, read_only_tree, context, params,
 								  env, dest, qc);
@@ -84,17 +123,37 @@ process_utility(PlannedStmt *pstmt, const char *query, bool read_only_tree,
 		standard_ProcessUtility(pstmt, query, read_only_tree, context, params,
 								env, dest, qc);
 
-	if (IsA(pstmt->utilityStmt, AlterUserMappingStmt) && pcfg_shared != NULL)
-		pcfg_ddl_watch_note_server(((AlterUserMappingStmt *) pstmt->utilityStmt)->servername);
+	server = mapping_server(pstmt->utilityStmt);
+	if (server == NULL || pcfg_shared == NULL)
+		return;
+	if (IsA(pstmt->utilityStmt, AlterUserMappingStmt))
+		pcfg_ddl_watch_note_server(server);
+	else
+		note_owner(server);
 }
 
+/*
+ * Who does not own the server can only have changed his own mapping, and
+ * only its pools are concerned: he disturbs nobody else, and buys no new
+ * attempts.
+ */
 void
 pcfg_ddl_watch_note_server(const char *name)
 {
 	Oid			server = get_foreign_server_oid(name, true);
+	Oid			mapping;
 
-	if (OidIsValid(server))
-		note_change(ForeignServerRelationId, server);
+	if (!OidIsValid(server))
+		return;
+	if (pcfg_owns_foreign_server(server, GetUserId()))
+	{
+		note_change(ForeignServerRelationId, server, RETIRE | FORGIVE);
+		return;
+	}
+	mapping = GetSysCacheOid2(USERMAPPINGUSERSERVER, Anum_pg_user_mapping_oid,
+							  ObjectIdGetDatum(GetUserId()), ObjectIdGetDatum(server));
+	if (OidIsValid(mapping))
+		note_change(UserMappingRelationId, mapping, RETIRE);
 }
 
 static void
@@ -103,12 +162,18 @@ retire(const Change *change)
 	switch (change->class_id)
 	{
 		case ForeignServerRelationId:
-			pcfg_pool_retire(MyDatabaseId, change->object_id, InvalidOid);
+			if (change->effects & FORGIVE)
+				pcfg_steer_forgive(MyDatabaseId, change->object_id);
+			if (change->effects & FORGET)
+				pcfg_steer_forget(MyDatabaseId, change->object_id);
+			if (change->effects & RETIRE)
+				pcfg_pool_retire(MyDatabaseId, change->object_id, InvalidOid);
 			break;
 		case UserMappingRelationId:
 			pcfg_pool_retire(MyDatabaseId, InvalidOid, change->object_id);
 			break;
 		case DatabaseRelationId:
+			pcfg_steer_forget(change->object_id, InvalidOid);
 			pcfg_pool_retire(change->object_id, InvalidOid, InvalidOid);
 			break;
 	}

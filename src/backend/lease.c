@@ -165,8 +165,8 @@ raise_no_worker(void)
  * Looks the pool up unless the target knows it.  All places taken: waits
  * for one, as retired pools empty themselves within moments.
  */
-static void
-find_pool(PcfgTarget *target, PcfgTime deadline)
+void
+pcfg_lease_find_pool(PcfgTarget *target, PcfgTime deadline)
 {
 	while (!pcfg_pool_is_current(target->pool, target->serial))
 	{
@@ -288,7 +288,7 @@ take_slot(PcfgLease *lease, PcfgTime deadline)
 		if (target->pool != PCFG_NONE &&
 			!pcfg_pool_is_current(target->pool, target->serial))
 			target = renew_target(lease);
-		find_pool(target, deadline);
+		pcfg_lease_find_pool(target, deadline);
 		if (count_held(target->pool, target->serial) >= most_connections(target))
 			ereport(ERROR,
 					(errcode(ERRCODE_TOO_MANY_CONNECTIONS),

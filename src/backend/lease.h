@@ -34,6 +34,12 @@ typedef struct PcfgLease
 extern void pcfg_lease_take(PcfgLease *lease, PcfgTarget *target);
 
 /*
+ * Looks the target's pool up, and makes it if need be; target->pool is it
+ * then.  Errors: 53300 when all places of the server are taken.
+ */
+extern void pcfg_lease_find_pool(PcfgTarget *target, PcfgTime deadline);
+
+/*
  * Ends it.  clean: the reply machine proves that the connection is between
  * two series.  Otherwise the connection is condemned, and cancelled by the
  * worker if a statement may be running.  Never fails, never talks to the

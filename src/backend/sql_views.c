@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * backend/sql_views.c
- *	  The functions behind the views pools, connections and workers.
+ *	  The functions behind the views pools, connections, waiters, workers and
+ *	  stats.
  *
  * Floor 9; backends; reads shared memory only: no view of ours dials.
  *
@@ -20,15 +21,20 @@
 #include "foreign/foreign.h"
 #include "funcapi.h"
 #include "shared/dispatch.h"
-#include "shared/pool.h"
+#include "shared/steering.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/float.h"
+#include "utils/jsonb.h"
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 
 PCFG_SQL_FUNCTION(pcfg_sql_pools);
 PCFG_SQL_FUNCTION(pcfg_sql_connections);
+PCFG_SQL_FUNCTION(pcfg_sql_waiters);
 PCFG_SQL_FUNCTION(pcfg_sql_workers);
+PCFG_SQL_FUNCTION(pcfg_sql_stats);
+PCFG_SQL_FUNCTION(pcfg_sql_histograms);
 
 typedef enum Sight
 {
@@ -88,7 +94,7 @@ pool_state(const PcfgPoolSnapshot *s)
 	if (s->nopen == s->nconnecting && s->cause.failures > 0)
 		return "down";
 	if (s->nwait > 0 && s->nopen - s->nconnecting >= pcfg_policy_limit(&s->policy))
-		return "exhausted";
+		return "full";
 	return "ok";
 }
 
@@ -126,8 +132,9 @@ pcfg_sql_pools(PG_FUNCTION_ARGS)
 		values[n++] = Int32GetDatum(s.nconnecting);
 		values[n++] = Int32GetDatum(s.nwait);
 		nulls[n] = s.oldest_wait == 0;
+		/* in tenths of a second: the view is to fit on a terminal */
 		values[n] = nulls[n] ? (Datum) 0 :
-			microseconds_interval(pcfg_now() - s.oldest_wait);
+			microseconds_interval((pcfg_now() - s.oldest_wait) / 100000 * 100000);
 		n++;
 		values[n++] = CStringGetTextDatum(pool_state(&s));
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
@@ -220,6 +227,47 @@ pcfg_sql_connections(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
+/*
+ * waiters() returns setof record: one row a session that waits for a
+ * connection of this database's pools.
+ */
+Datum
+pcfg_sql_waiters(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	int			i;
+
+	pcfg_require_preload();
+	InitMaterializedSRF(fcinfo, 0);
+	for (i = 0; i < pcfg_shared->npools; i++)
+	{
+		PcfgQueuePlace *queue = palloc(pcfg_shared->nwaiters * sizeof(PcfgQueuePlace));
+		PcfgPoolSnapshot s;
+		int			n = pcfg_pool_queue(i, &s, queue, pcfg_shared->nwaiters);
+		Sight		sight = n > 0 ? sight_of(&s.key) : SIGHT_NOTHING;
+		int			place;
+
+		CHECK_FOR_INTERRUPTS();
+		for (place = 0; place < n && sight != SIGHT_NOTHING; place++)
+		{
+			Datum		values[6];
+			bool		nulls[6] = {0};
+			int			pid = queue[place].pid;
+
+			nulls[0] = sight != SIGHT_ALL && pid != MyProcPid;
+			values[0] = Int32GetDatum(pid);
+			values[1] = CStringGetTextDatum(s.target);
+			values[2] = mapping_name(s.mapping_user);
+			values[3] = Int32GetDatum(place + 1);
+			values[4] = TimestampTzGetDatum(wall_time(queue[place].since));
+			values[5] = microseconds_interval(pcfg_now() - queue[place].since);
+			tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+		}
+		pfree(queue);
+	}
+	return (Datum) 0;
+}
+
 /* Slots of the server that are in use. */
 static int
 count_slots(void)
@@ -291,6 +339,161 @@ pcfg_sql_workers(PG_FUNCTION_ARGS)
 		nulls[n] = last_error[0] == '\0';
 		values[n++] = CStringGetTextDatum(last_error);
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+	}
+	return (Datum) 0;
+}
+
+/* The counts of closes by reason, as an object; those that are 0 left out. */
+static Datum
+closes_json(const PcfgStats *stats)
+{
+	StringInfoData text;
+	int			i;
+
+	initStringInfo(&text);
+	appendStringInfoChar(&text, '{');
+	for (i = 0; i < PCFG_CLOSE_REASONS; i++)
+	{
+		if (stats->closes[i] != 0)
+			appendStringInfo(&text, "%s\"%s\": " UINT64_FORMAT, text.len > 1 ? ", " : "",
+							 pcfg_close_reason_name(i), stats->closes[i]);
+	}
+	appendStringInfoChar(&text, '}');
+	return DirectFunctionCall1(jsonb_in, CStringGetDatum(text.data));
+}
+
+static int64
+count_closes(const PcfgStats *stats)
+{
+	int64		n = 0;
+	int			i;
+
+	for (i = 0; i < PCFG_CLOSE_REASONS; i++)
+		n += (int64) stats->closes[i];
+	return n;
+}
+
+static Datum
+seconds(uint64 us)
+{
+	return Float8GetDatum((double) us / PCFG_SECOND);
+}
+
+/*
+ * The counts of the index-th target, if it is one of this database that the
+ * current user may see; *name is the target's.
+ */
+static bool
+visible_stats(int index, PcfgTargetStats *stats, char **name)
+{
+	PcfgPoolKey key = {0};
+	ForeignServer *server;
+
+	if (!pcfg_steer_stats(index, MyDatabaseId, stats))
+		return false;
+	key.database = MyDatabaseId;
+	key.server = stats->server;
+	if (sight_of(&key) == SIGHT_NOTHING)
+		return false;
+	server = GetForeignServerExtended(stats->server, FSV_MISSING_OK);
+	if (server == NULL)
+		return false;
+	*name = server->servername;
+	return true;
+}
+
+/*
+ * stats() returns setof record: one row a target of this database that was
+ * ever used.
+ */
+Datum
+pcfg_sql_stats(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	PcfgTargetStats *t = palloc(sizeof(*t));
+	int			i;
+
+	pcfg_require_preload();
+	InitMaterializedSRF(fcinfo, 0);
+	for (i = 0; i < pcfg_shared->nrecords; i++)
+	{
+		Datum		values[17];
+		bool		nulls[17] = {0};
+		const PcfgStats *stats = &t->stats;
+		char	   *name;
+		int			n = 0;
+
+		CHECK_FOR_INTERRUPTS();
+		if (!visible_stats(i, t, &name))
+			continue;
+		values[n++] = CStringGetTextDatum(name);
+		values[n++] = Int64GetDatum((int64) stats->leases);
+		values[n++] = Int64GetDatum((int64) stats->queued);
+		values[n++] = Int64GetDatum((int64) stats->timeouts);
+		values[n++] = Int64GetDatum((int64) stats->refused);
+		values[n++] = Int64GetDatum((int64) stats->connects);
+		values[n++] = Int64GetDatum((int64) stats->connect_failures);
+		values[n++] = Int64GetDatum((int64) stats->pings);
+		values[n++] = Int64GetDatum(count_closes(stats));
+		values[n++] = closes_json(stats);
+		values[n++] = Int64GetDatum((int64) stats->bytes_in);
+		values[n++] = Int64GetDatum((int64) stats->bytes_out);
+		values[n++] = seconds(stats->wait.sum);
+		values[n++] = seconds(stats->connect.sum);
+		values[n++] = seconds(stats->statement.sum);
+		nulls[n] = nulls[n + 1] = t->last_error_at == 0;
+		values[n++] = CStringGetTextDatum(t->last_error);
+		values[n++] = TimestampTzGetDatum(wall_time(t->last_error_at));
+		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+	}
+	return (Datum) 0;
+}
+
+/* The rows of one histogram: counts up to each bound. */
+static void
+put_histogram(ReturnSetInfo *rsinfo, const char *target, const char *what,
+			  const PcfgHistogram *histogram)
+{
+	uint64		total = 0;
+	int			i;
+
+	for (i = 0; i < PCFG_BUCKETS; i++)
+	{
+		Datum		values[4];
+		bool		nulls[4] = {0};
+
+		total += histogram->count[i];
+		values[0] = CStringGetTextDatum(target);
+		values[1] = CStringGetTextDatum(what);
+		values[2] = i < PCFG_BUCKETS - 1 ? seconds((uint64) pcfg_bucket_bounds[i]) :
+			Float8GetDatum(get_float8_infinity());
+		values[3] = Int64GetDatum((int64) total);
+		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+	}
+}
+
+/*
+ * histograms() returns setof record: how long waits, connects and uses took.
+ */
+Datum
+pcfg_sql_histograms(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	PcfgTargetStats *t = palloc(sizeof(*t));
+	int			i;
+
+	pcfg_require_preload();
+	InitMaterializedSRF(fcinfo, 0);
+	for (i = 0; i < pcfg_shared->nrecords; i++)
+	{
+		char	   *name;
+
+		CHECK_FOR_INTERRUPTS();
+		if (!visible_stats(i, t, &name))
+			continue;
+		put_histogram(rsinfo, name, "wait", &t->stats.wait);
+		put_histogram(rsinfo, name, "connect", &t->stats.connect);
+		put_histogram(rsinfo, name, "statement", &t->stats.statement);
 	}
 	return (Datum) 0;
 }

@@ -451,8 +451,8 @@ pcfg_target_nearest(const char *name)
 	return pcfg_nearest_name(name, names, n);
 }
 
-static void
-report_unknown(const char *name)
+void
+pcfg_target_report_unknown(const char *name)
 {
 	const char *nearest;
 
@@ -491,7 +491,7 @@ pcfg_target_open(const char *name)
 	if (strlen(name) < NAMEDATALEN)
 		server = get_foreign_server_oid(name, true);
 	if (!OidIsValid(server))
-		report_unknown(name);
+		pcfg_target_report_unknown(name);
 	if (pcfg_server_aclcheck(server, role) != ACLCHECK_OK)
 		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_FOREIGN_SERVER, name);
 

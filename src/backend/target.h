@@ -58,6 +58,9 @@ extern PcfgTarget *pcfg_target_open(const char *name);
 /* The target nearest to a mistyped name among those the role may use, or NULL. */
 extern const char *pcfg_target_nearest(const char *name);
 
+/* Raises 42704 with the nearest name, as pcfg_target_open does. */
+extern void pcfg_target_report_unknown(const char *name);
+
 /* Are servers of this wrapper targets?  *foreign: the wrapper is not ours. */
 extern bool pcfg_target_is_wrapper(Oid wrapper, bool *foreign);
 

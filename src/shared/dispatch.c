@@ -422,9 +422,20 @@ knows_credentials(PcfgPool *pool)
 }
 
 /*
+ * How many connects may begin now: after a failure, and as long as none ever
+ * succeeded, one is tried at a time.
+ */
+static int
+connects_at_once(const PcfgPool *pool)
+{
+	if (pool->proven && pool->cause.retry_at == 0)
+		return pcfg_shared->nslots;
+	return pool->nconnecting > 0 || pcfg_now() < pool->cause.retry_at ? 0 : 1;
+}
+
+/*
  * Connects that the queue could use and the limits allow; then, if nobody
- * lacks a place for a waiter, those that min_idle asks for.  After a failure,
- * and as long as no connect ever succeeded, one is tried at a time.
+ * lacks a place for a waiter, those that min_idle asks for.
  */
 static void
 reserve_connects(PcfgPool *pool, PcfgWakes *wakes)
@@ -433,10 +444,8 @@ reserve_connects(PcfgPool *pool, PcfgWakes *wakes)
 	int			waiters = (int) pg_atomic_read_u32(&pool->nwait);
 	int			wanted = Min(waiters - pool->nconnecting, limit - pool->nopen);
 	bool		starved = pool->starving_since != 0;
-	int			at_once = pcfg_shared->nslots;
+	int			at_once = connects_at_once(pool);
 
-	if (!pool->proven || pool->cause.retry_at != 0)
-		at_once = pool->nconnecting > 0 || pcfg_now() < pool->cause.retry_at ? 0 : 1;
 	wanted = Min(wanted, at_once);
 	while (wanted > 0 && reserve_connect(pool))
 	{
@@ -460,10 +469,18 @@ reserve_connects(PcfgPool *pool, PcfgWakes *wakes)
 void
 pcfg_pool_dial_spare(PcfgPool *pool, PcfgWakes *wakes)
 {
-	if (pool->nidle == 0 && pool->nconnecting == 0 && !pool->retired && !pool->paused &&
-		pool->nopen < pcfg_policy_limit(&pool->policy) &&
-		(pool->cause.retry_at == 0 || pcfg_now() >= pool->cause.retry_at) &&
-		reserve_connect(pool))
+	if (pool->nidle == 0 && pool->nconnecting == 0)
+		pcfg_pool_dial_to(pool, pool->nopen + 1, wakes);
+}
+
+void
+pcfg_pool_dial_to(PcfgPool *pool, int n, PcfgWakes *wakes)
+{
+	int			at_once = connects_at_once(pool);
+
+	n = Min(n, pcfg_policy_limit(&pool->policy));
+	while (at_once-- > 0 && pool->nopen < n && !pool->retired && !pool->paused &&
+		   reserve_connect(pool))
 		wakes->worker = true;
 }
 

@@ -103,6 +103,9 @@ extern void pcfg_pool_suspect(PcfgPool *pool, PcfgWakes *wakes);
 /* Reserves one connect unless one is idle, under way, or not allowed. */
 extern void pcfg_pool_dial_spare(PcfgPool *pool, PcfgWakes *wakes);
 
+/* Reserves connects until the pool has n, if it may have them now. */
+extern void pcfg_pool_dial_to(PcfgPool *pool, int n, PcfgWakes *wakes);
+
 /* Whether the slot has to prove itself.  No lock: a hint for its holder. */
 static inline bool
 pcfg_slot_is_suspect(const PcfgPool *pool, const PcfgSlot *slot)

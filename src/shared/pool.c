@@ -243,12 +243,10 @@ pcfg_pool_set_defaults(const PcfgPolicy *defaults)
 	pcfg_dispatch_starving();
 }
 
-void
-pcfg_pool_snapshot(int index, PcfgPoolSnapshot *s)
+/* Lock held. */
+static void
+take_snapshot(PcfgPool *pool, PcfgPoolSnapshot *s)
 {
-	PcfgPool   *pool = &pcfg_pools[index];
-
-	LWLockAcquire(&pool->lock, LW_SHARED);
 	s->serial = pg_atomic_read_u32(&pool->serial);
 	s->key = pool->key;
 	memcpy(s->target, pool->target, sizeof(s->target));
@@ -263,7 +261,37 @@ pcfg_pool_snapshot(int index, PcfgPoolSnapshot *s)
 	s->oldest_wait = pool->wait_head == PCFG_NONE ? 0 :
 		pcfg_waiters[pool->wait_head].since;
 	s->cause = pool->cause;
+}
+
+void
+pcfg_pool_snapshot(int index, PcfgPoolSnapshot *s)
+{
+	PcfgPool   *pool = &pcfg_pools[index];
+
+	LWLockAcquire(&pool->lock, LW_SHARED);
+	take_snapshot(pool, s);
 	LWLockRelease(&pool->lock);
+}
+
+int
+pcfg_pool_queue(int index, PcfgPoolSnapshot *s, PcfgQueuePlace *queue, int max)
+{
+	PcfgPool   *pool = &pcfg_pools[index];
+	int			n = 0;
+	int			procno;
+
+	if (pg_atomic_read_u32(&pool->nwait) == 0)
+		return 0;
+	LWLockAcquire(&pool->lock, LW_SHARED);
+	take_snapshot(pool, s);
+	for (procno = pool->wait_head; procno != PCFG_NONE && n < max;
+		 procno = pcfg_waiters[procno].next)
+	{
+		queue[n].pid = pcfg_waiters[procno].pid;
+		queue[n++].since = pcfg_waiters[procno].since;
+	}
+	LWLockRelease(&pool->lock);
+	return n;
 }
 
 void

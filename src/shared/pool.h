@@ -52,6 +52,20 @@ typedef struct PcfgPoolSnapshot
 
 extern void pcfg_pool_snapshot(int pool, PcfgPoolSnapshot *snapshot);
 
+/* A session in a pool's queue. */
+typedef struct PcfgQueuePlace
+{
+	int			pid;
+	PcfgTime	since;
+} PcfgQueuePlace;
+
+/*
+ * The pool and who waits for it, in their order; up to max.  Returns how
+ * many; *snapshot is valid if it is not 0.
+ */
+extern int	pcfg_pool_queue(int pool, PcfgPoolSnapshot *snapshot, PcfgQueuePlace *queue,
+							int max);
+
 /* Frees a retired pool that has neither slots nor waiters. */
 extern void pcfg_pool_try_free(int pool);
 

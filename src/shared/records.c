@@ -62,7 +62,11 @@ pcfg_record_get(Oid database, Oid server)
 			break;
 		}
 		/* there are more records than pools, so one of these is found */
-		if ((best == NULL || record->used_at < best->used_at) && !has_pools(record))
+		if (has_pools(record))
+			continue;
+		/* what is paused is remembered as long as possible */
+		if (best == NULL || (best->paused && !record->paused) ||
+			(best->paused == record->paused && record->used_at < best->used_at))
 			best = record;
 	}
 	Assert(best != NULL);
