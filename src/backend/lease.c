@@ -21,6 +21,7 @@
 #include "mb/pg_wchar.h"
 #include "shared/dispatch.h"
 #include "shared/settings.h"
+#include "shared/steering.h"
 #include "storage/ipc.h"
 #include "utils/inval.h"
 #include "wire/reply.h"
@@ -607,6 +608,28 @@ pcfg_lease_take(PcfgLease *lease, PcfgTarget *target)
 	PG_END_TRY();
 }
 
+/* Whether the target is to be a server that can be written to. */
+static bool
+wants_primary(const PcfgTarget *target)
+{
+	int			i;
+
+	for (i = 0; i < target->nparams; i++)
+	{
+		if (strcmp(target->keywords[i], "target_session_attrs") == 0)
+			return strcmp(target->values[i], "read-write") == 0 ||
+				strcmp(target->values[i], "primary") == 0;
+	}
+	return false;
+}
+
+void
+pcfg_lease_note_error(PcfgLease *lease, int sqlstate)
+{
+	if (sqlstate == ERRCODE_READ_ONLY_SQL_TRANSACTION && wants_primary(lease->target))
+		lease->demoted = true;
+}
+
 void
 pcfg_lease_give_back(PcfgLease *lease, bool clean)
 {
@@ -621,6 +644,9 @@ pcfg_lease_give_back(PcfgLease *lease, bool clean)
 	unlink_lease(lease);
 	if (!clean && lease->socket != NULL && !lease->broken)
 		pcfg_channel_cancel(slot, lease->generation, pcfg_word_use(lease->grant.word));
+
+	if (lease->demoted)
+		pcfg_steer_recycle_pool(target->pool, target->serial);
 
 	/* our copy is closed before the slot is anybody else's concern */
 	if (!clean)

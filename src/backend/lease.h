@@ -22,6 +22,7 @@ typedef struct PcfgLease
 	bool		needs_reset;	/* another session or role used it last: the
 								 * reset goes first, in the same series */
 	bool		broken;			/* EOF or a protocol violation was seen */
+	bool		demoted;		/* the remote was to be a primary and is none */
 	struct PcfgLease *next;		/* of this process's leases */
 } PcfgLease;
 
@@ -46,5 +47,13 @@ extern void pcfg_lease_find_pool(PcfgTarget *target, PcfgTime deadline);
  * remote, harmless when called twice.
  */
 extern void pcfg_lease_give_back(PcfgLease *lease, bool clean);
+
+/*
+ * Told of each error of the remote while it is held: some concern more than
+ * the statement.  A remote that has become read-only, though the target asks
+ * for one that can be written to, loses all connections of the pool at the
+ * give-back, so that the next ones look for its successor.
+ */
+extern void pcfg_lease_note_error(PcfgLease *lease, int sqlstate);
 
 #endif							/* PCFG_LEASE_H */

@@ -196,6 +196,7 @@ keep_error(Run *run, const PcfgFrame *frame)
 	if (run->error != NULL)
 		return;
 	run->error = pcfg_remote_error_copy(frame);
+	pcfg_lease_note_error(&run->lease, pcfg_remote_error_sqlstate(run->error));
 	run->fatal = fields.severity != NULL &&
 		(strcmp(fields.severity, "FATAL") == 0 || strcmp(fields.severity, "PANIC") == 0);
 }

@@ -135,6 +135,20 @@ pcfg_steer_recycle(Oid database, Oid server)
 	return end_connections(database, server, PCFG_NONE, PCFG_CLOSE_RECYCLE, false);
 }
 
+void
+pcfg_steer_recycle_pool(int index, uint32 serial)
+{
+	PcfgPool   *pool = &pcfg_pools[index];
+	PcfgWakes	wakes = {0};
+	int			slot;
+
+	LWLockAcquire(&pool->lock, LW_EXCLUSIVE);
+	for (slot = 0; slot < pcfg_shared->nslots &&
+		 pg_atomic_read_u32(&pool->serial) == serial; slot++)
+		(void) end_connection(pool, slot, PCFG_CLOSE_RECYCLE, false, &wakes);
+	pcfg_unlock_and_wake(pool, &wakes);
+}
+
 int
 pcfg_steer_disconnect(Oid database, Oid server, int slot)
 {

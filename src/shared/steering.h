@@ -32,6 +32,9 @@ extern int	pcfg_steer_count_open(Oid database, Oid server);
  */
 extern int	pcfg_steer_recycle(Oid database, Oid server);
 
+/* The same for one pool, and failures stay. */
+extern void pcfg_steer_recycle_pool(int pool, uint32 serial);
+
 /*
  * Ends the connection in that slot, or all (PCFG_NONE), those in use too.
  * Returns how many.

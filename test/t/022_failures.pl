@@ -82,6 +82,25 @@ finish_psql($_) for @runs;
 is(join('', map { $_->{out} . $_->{err} } @runs), "SELECT 1\n" x 16, '53300 at the remote: all calls are served by what there is');
 cmp_ok(logged(qr/too many connections for role "limited"/), '<=', 8, 'and the remote is not hammered');
 
+# --- a remote that was to be a primary, and is none any more
+sql(sprintf(q{SELECT pool_config.create_target('primary', '%s&target_session_attrs=read-write', pool_timeout => 2)},
+	address('app', 'app-secret', $remote->port, 'postgres')));
+sql(q{SELECT pool_config.exec('primary', 'create table public.written(a int)'); SELECT pool_config.prewarm('primary', 3)});
+my $pids = sql(q{SELECT string_agg(remote_pid::text, ',') FROM pool_config.connections WHERE target = 'primary'});
+$remote->safe_psql('postgres', 'ALTER SYSTEM SET default_transaction_read_only = on; SELECT pg_reload_conf()');
+poll_until('the remote became read-only', sub { $remote->safe_psql('postgres', 'SHOW transaction_read_only') eq 'on' });
+fails_with($local, q{SELECT pool_config.exec('primary', 'insert into written values (1)');}, '25006', 'read-only', 'a write to it fails');
+poll_until('costs it all connections of the pool', sub {
+	$remote->safe_psql('postgres', "SELECT count(*) FROM pg_stat_activity WHERE pid IN ($pids)") == 0;
+});
+fails_with($local, q{SELECT pool_config.exec('primary', 'insert into written values (1)');}, '08001', 'read-only', 'and new ones do not take it for a primary');
+$remote->safe_psql('postgres', 'SET default_transaction_read_only = off; ALTER SYSTEM RESET default_transaction_read_only');
+$remote->safe_psql('postgres', 'SELECT pg_reload_conf()');
+poll_until('until it is one again', sub {
+	my ($rc) = $local->psql('postgres', q{SELECT pool_config.exec('primary', 'insert into written values (1)')});
+	$rc == 0;
+});
+
 # --- 57P03: a remote that is just starting is waited for
 my $server = IO::Socket::INET->new(Listen => 20, LocalAddr => '127.0.0.1', Proto => 'tcp');
 my $starting = fork();
@@ -104,7 +123,7 @@ if ($starting == 0)
 }
 sql(sprintf(q{SELECT pool_config.create_target('starting', '%s', pool_timeout => 1.5)}, address('u', 'p', $server->sockport, 'db')));
 my $start = time;
-fails_with($local, q{SELECT pool_config.exec('starting', 'select 1');}, '08001', 'starting up', '57P03');
+fails_with($local, q{SELECT pool_config.exec('starting', 'select 1');}, '08001', 'starting up', 'a remote that is starting');
 cmp_ok(time - $start, '>', 1.3, 'is waited for until pool_timeout');
 kill 'KILL', $starting;
 waitpid $starting, 0;
