@@ -73,6 +73,7 @@ choose_formats(PcfgRows *rows)
 	bool		all_binary = true;
 	int			i;
 
+	rows->nformats = 0;
 	for (i = 0; i < rows->desc->natts; i++)
 	{
 		if (rows->locals[i].dropped)
@@ -162,17 +163,29 @@ raise_count(int remote, int declared)
 			 errhint("Declare as many columns as the remote query returns: ... AS t(a int, b text).")));
 }
 
-/* The local column of that name; each serves once. */
+/* The local column of that name, or -1. */
 static int
-match_name(PcfgRows *rows, const char *name, int position)
+find_name(const PcfgRows *rows, const char *name)
 {
 	int			i;
 
 	for (i = 0; i < rows->desc->natts; i++)
 	{
-		if (rows->locals[i].dropped ||
-			strcmp(NameStr(TupleDescAttr(rows->desc, i)->attname), name) != 0)
-			continue;
+		if (!rows->locals[i].dropped &&
+			strcmp(NameStr(TupleDescAttr(rows->desc, i)->attname), name) == 0)
+			return i;
+	}
+	return -1;
+}
+
+/* The local column of that name; each serves once. */
+static int
+match_name(PcfgRows *rows, const char *name, int position)
+{
+	int			i = find_name(rows, name);
+
+	if (i >= 0)
+	{
 		if (rows->locals[i].found)
 			ereport(ERROR,
 					(errcode(ERRCODE_DATATYPE_MISMATCH),
@@ -254,6 +267,30 @@ raise_malformed(void)
 			 errmsg("the remote server sent a malformed result")));
 }
 
+/* What a RowDescription says of one column that matters here. */
+typedef struct Announced
+{
+	const char *name;
+	Oid			type;
+} Announced;
+
+static Announced
+read_column(PcfgReader *reader)
+{
+	Announced	column;
+
+	column.name = pcfg_read_string(reader);
+	(void) pcfg_read_int32(reader); /* table */
+	(void) pcfg_read_int16(reader); /* its column */
+	column.type = (Oid) pcfg_read_int32(reader);
+	(void) pcfg_read_int16(reader); /* length */
+	(void) pcfg_read_int32(reader); /* modifier */
+	(void) pcfg_read_int16(reader); /* format: not known yet */
+	if (reader->failed)
+		raise_malformed();
+	return column;
+}
+
 static void
 read_description(PcfgRows *rows, const PcfgFrame *columns)
 {
@@ -269,20 +306,13 @@ read_description(PcfgRows *rows, const PcfgFrame *columns)
 	rows->remotes = palloc0(sizeof(RemoteColumn) * Max(n, 1));
 	for (i = 0; i < n; i++)
 	{
-		const char *name = pcfg_read_string(&reader);
-		Oid			type;
+		Announced	column = read_column(&reader);
 
-		(void) pcfg_read_int32(&reader);	/* table */
-		(void) pcfg_read_int16(&reader);	/* its column */
-		type = (Oid) pcfg_read_int32(&reader);
-		(void) pcfg_read_int16(&reader);	/* length */
-		(void) pcfg_read_int32(&reader);	/* modifier */
-		(void) pcfg_read_int16(&reader);	/* format: not known yet */
-		if (reader.failed)
-			raise_malformed();
-		local = rows->by_name ? match_name(rows, name, i + 1) : next_live(rows, local + 1);
+		local = rows->by_name ? match_name(rows, column.name, i + 1) :
+			next_live(rows, local + 1);
 		rows->remotes[i].local = local;
-		plan_column(rows, &rows->remotes[i], type, asked_format(rows, i), name, i + 1);
+		plan_column(rows, &rows->remotes[i], column.type, asked_format(rows, i),
+					column.name, i + 1);
 	}
 	if (!pcfg_reader_done(&reader))
 		raise_malformed();
@@ -305,6 +335,73 @@ pcfg_rows_describe(PcfgRows *rows, const PcfgFrame *columns)
 	read_description(rows, columns);
 	MemoryContextSwitchTo(old);
 	rows->described = true;
+}
+
+static void
+forget_found(PcfgRows *rows)
+{
+	int			i;
+
+	for (i = 0; i < rows->desc->natts; i++)
+		rows->locals[i].found = false;
+}
+
+/*
+ * By name, too, the order is known here.  Binary is asked for only where it
+ * is read as the type that it is; false when the columns do not fit.
+ */
+static bool
+choose_expected_formats(PcfgRows *rows, const PcfgFrame *columns)
+{
+	PcfgReader	reader;
+	int			n;
+	int			local = -1;
+	int			i;
+
+	pcfg_reader_init(&reader, columns->body, columns->len);
+	n = (uint16) pcfg_read_int16(&reader);
+	if (n != rows->nlive)
+		return false;
+	for (i = 0; i < n; i++)
+	{
+		Announced	column = read_column(&reader);
+
+		local = rows->by_name ? find_name(rows, column.name) : next_live(rows, local + 1);
+		if (local < 0 || rows->locals[local].found)
+			return false;
+		rows->locals[local].found = rows->by_name;
+		rows->formats[i] =
+			column.type == TupleDescAttr(rows->desc, local)->atttypid ?
+			rows->locals[local].wish : PCFG_FORMAT_TEXT;
+	}
+	rows->nformats = n;
+	return true;
+}
+
+bool
+pcfg_rows_expect(PcfgRows *rows, const PcfgFrame *columns)
+{
+	bool		fit;
+
+	if (columns->body == NULL)
+		return false;
+	fit = choose_expected_formats(rows, columns);
+	forget_found(rows);
+	if (fit)
+		pcfg_rows_describe(rows, columns);
+	else
+		choose_formats(rows);
+	return fit;
+}
+
+void
+pcfg_rows_restart(PcfgRows *rows)
+{
+	forget_found(rows);
+	rows->described = false;
+	rows->nremotes = 0;
+	rows->current = -1;
+	choose_formats(rows);
 }
 
 /* ----------------------------------------------------------------

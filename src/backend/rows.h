@@ -34,6 +34,16 @@ extern PcfgRows *pcfg_rows_create(TupleDesc desc, Tuplestorestate *store, bool b
 extern const int16 *pcfg_rows_formats(PcfgRows *rows, int *n);
 
 /*
+ * The RowDescription that is to be expected, from an earlier run: chooses the
+ * formats for it, column by column, and prepares to read them.  False, and
+ * nothing done, when the columns do not fit the row type (NULL body: none).
+ */
+extern bool pcfg_rows_expect(PcfgRows *rows, const PcfgFrame *columns);
+
+/* As if just created: what was expected or described does not count. */
+extern void pcfg_rows_restart(PcfgRows *rows);
+
+/*
  * The remote's RowDescription, or NULL body for a statement without columns.
  * Errors: 42804 with both counts, or naming the missing or extra column;
  * 42804 when a column's type cannot be read as asked, naming the cast that

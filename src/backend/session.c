@@ -26,37 +26,41 @@
 #include <sys/socket.h>
 
 #include "backend/inbox.h"
-#include "backend/init_sql.h"
 #include "backend/remote_error.h"
 #include "backend/session.h"
 #include "mb/pg_wchar.h"
-#include "wire/reply.h"
 
 /* A connection that proved dead before it was written to is replaced once. */
 #define MAX_ATTEMPTS	2
 
+/* So much output of a COPY is read and thrown away to keep the connection. */
+#define COPY_DRAINED	((size_t) 1024 * 1024)
+
 typedef struct Run
 {
 	PcfgTarget *target;
-	const char *sql;
+	const PcfgStatement *statement;
 	PcfgRows   *rows;			/* NULL = discard */
 	PcfgOutcome *outcome;
 	PcfgLease	lease;
+	PcfgTime	started;		/* when the connection was there */
 	PcfgTime	deadline;		/* command_timeout */
 	MemoryContext context;		/* of the caller */
 
-	/* the series, in the caller's context */
-	char	   *series;
-	size_t		series_len;
-	size_t		sent;
+	/* what we say; the series is in the caller's context */
+	PcfgStatementCache *cache;	/* NULL = none, or an outer call has it */
+	PcfgPlanned planned;
+	PcfgSeries	series;
+	size_t		sent;			/* of the series */
+	uint64		sent_before;	/* of others of this run */
 	bool		send_failed;
 
 	/* the answers */
 	PcfgReply	reply;
-	int			own_step;		/* of the series, which is the caller's */
 	PcfgInbox	inbox;
 	bool		more_at_hand;	/* the last receive filled all the room */
 	uint64		received;
+	PcfgFrame	columns;		/* a copy, if the statement may be kept */
 
 	/* findings */
 	bool		lost;			/* end of file, or an error of the socket */
@@ -65,6 +69,9 @@ typedef struct Run
 	bool		fatal;			/* ... ended the remote session */
 	bool		answered;		/* some part of the series was carried out */
 	bool		no_columns;		/* where the caller wanted rows */
+	int			completed;		/* statements that ran to their end */
+	bool		copy;			/* there was a COPY, whose data went nowhere */
+	size_t		copied;			/* bytes of it */
 	bool		style_changed;	/* text of the next call may look different */
 	bool		reporting;		/* a notice, which names its place itself */
 } Run;
@@ -74,73 +81,39 @@ typedef struct Run
  * ----------------------------------------------------------------
  */
 
-/* What brings the session to where a new one starts, and no further. */
-static List *
-reset_statements(const PcfgTarget *target)
+/*
+ * A statement that is prepared is used if its columns are still what the
+ * caller can read; else it goes the long way, whose errors are better.
+ */
+static void
+plan(Run *run)
 {
-	switch (target->policy.value[PCFG_POOL_RESET])
+	pcfg_statements_plan(run->statement->simple ? NULL : run->cache, run->statement->sql,
+						 run->statement->params, run->statement->nparams,
+						 run->started, &run->planned);
+	if (run->planned.how == PCFG_RUN_PREPARED && run->rows != NULL &&
+		!pcfg_rows_expect(run->rows, &run->planned.columns))
 	{
-		case PCFG_RESET_AUTO:
-		case PCFG_RESET_ALWAYS:
-			return lcons("DISCARD ALL", pcfg_init_sql_split(target->init_sql));
-		default:
-			/* the connection is idle, so cursors are all that may be left */
-			return list_make1("CLOSE ALL");
+		pcfg_statements_failed(run->cache, &run->planned, false);
+		memset(&run->planned, 0, sizeof(run->planned));
 	}
+	run->outcome->had_columns = run->planned.how == PCFG_RUN_PREPARED &&
+		run->planned.columns.body != NULL;
 }
 
 static void
-expect(Run *run, PcfgStep step)
+build_series(Run *run, bool reset)
 {
-	if (!pcfg_reply_expect(&run->reply, step))
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("init_sql of target \"%s\" has too many statements",
-						run->target->name),
-				 errdetail("At most %d are possible.", PCFG_MAX_STEPS - 3),
-				 errhint("Combine them: SELECT set_config(...), set_config(...).")));
-}
-
-static void
-build_series(Run *run)
-{
-	List	   *reset = run->lease.needs_reset ? reset_statements(run->lease.target) : NIL;
 	const int16 *formats = NULL;
 	int			nformats = 0;
-	size_t		bound;
-	PcfgWriter	w;
-	ListCell   *lc;
 
 	if (run->rows != NULL)
 		formats = pcfg_rows_formats(run->rows, &nformats);
-	bound = pcfg_statement_bound(strlen(run->sql), nformats);
-	foreach(lc, reset)
-		bound += pcfg_statement_bound(strlen(lfirst(lc)), 0);
-	run->series = MemoryContextAllocHuge(run->context, bound);
-
-	pcfg_reply_init(&run->reply);
-	pcfg_writer_init(&w, run->series, bound);
-	foreach(lc, reset)
-	{
-		pcfg_write_parse(&w, lfirst(lc));
-		pcfg_write_bind(&w, NULL, 0);
-		pcfg_write_execute(&w);
-		expect(run, PCFG_STEP_COMMAND);
-	}
-	run->own_step = list_length(reset);
-	pcfg_write_parse(&w, run->sql);
-	pcfg_write_describe_statement(&w);
-	pcfg_write_bind(&w, formats, nformats);
-	pcfg_write_execute(&w);
-	expect(run, PCFG_STEP_STATEMENT);
-	pcfg_write_sync(&w);
-	expect(run, PCFG_STEP_SYNC);
-	if (w.failed)
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("the statement for target \"%s\" is too long", run->target->name)));
-	run->series_len = w.used;
-	list_free(reset);
+	pcfg_series_free(&run->series);
+	run->sent_before += run->sent;
+	run->sent = 0;
+	pcfg_series_build(&run->series, &run->reply, run->lease.target, reset, run->cache,
+					  run->statement, &run->planned, formats, nformats);
 }
 
 /*
@@ -150,10 +123,10 @@ build_series(Run *run)
 static void
 send_more(Run *run)
 {
-	while (run->sent < run->series_len && !run->send_failed)
+	while (run->sent < run->series.len && !run->send_failed)
 	{
-		ssize_t		n = send(run->lease.socket->fd, run->series + run->sent,
-							 run->series_len - run->sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+		ssize_t		n = send(run->lease.socket->fd, run->series.data + run->sent,
+							 run->series.len - run->sent, MSG_NOSIGNAL | MSG_DONTWAIT);
 
 		if (n > 0)
 			run->sent += (size_t) n;
@@ -243,6 +216,57 @@ take_tag(Run *run, const PcfgFrame *frame)
 		raise_protocol_violation(run, "A command tag is malformed.");
 }
 
+/* The reset failed, so the server skips the caller's statement. */
+static bool
+reset_failed(const Run *run)
+{
+	return run->error != NULL && run->reply.error_step >= 0 &&
+		run->reply.error_step < run->series.own_step;
+}
+
+static void
+raise_copy(const Run *run)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("COPY from or to the client is not possible on target \"%s\"",
+					run->target->name),
+			 run->completed > 0 && run->error == NULL ?
+			 errdetail("The statement was run, and its output thrown away.") : 0,
+			 errhint("Use a query, or COPY with a file or program of the remote server.")));
+}
+
+/* The remote waits for data: it is told that none will come. */
+static void
+refuse_copy_in(Run *run)
+{
+	if (run->sent < run->series.len)
+		raise_protocol_violation(run, "The server answered before it was asked.");
+	run->copy = true;
+	pcfg_series_free(&run->series);
+	run->sent_before += run->sent;
+	run->sent = 0;
+	pcfg_series_build_copy_fail(&run->series);
+	send_more(run);
+}
+
+static void
+take_columns(Run *run, const PcfgFrame *frame)
+{
+	run->answered = true;
+	run->outcome->had_columns = true;
+	if (run->rows != NULL)
+		pcfg_rows_describe(run->rows, frame);
+	if (run->planned.how == PCFG_RUN_PREPARE)
+	{
+		char	   *body = MemoryContextAlloc(run->context, frame->len);
+
+		memcpy(body, frame->body, frame->len);
+		run->columns = *frame;
+		run->columns.body = body;
+	}
+}
+
 /* Handles one event.  True when the series is answered. */
 static bool
 take_event(Run *run, PcfgEvent event, const PcfgFrame *frame)
@@ -250,10 +274,7 @@ take_event(Run *run, PcfgEvent event, const PcfgFrame *frame)
 	switch (event)
 	{
 		case PCFG_EVENT_COLUMNS:
-			run->answered = true;
-			run->outcome->had_columns = true;
-			if (run->rows != NULL)
-				pcfg_rows_describe(run->rows, frame);
+			take_columns(run, frame);
 			return false;
 		case PCFG_EVENT_NO_COLUMNS:
 			run->answered = true;
@@ -265,10 +286,12 @@ take_event(Run *run, PcfgEvent event, const PcfgFrame *frame)
 			return false;
 		case PCFG_EVENT_COMPLETE:
 			run->answered = true;
+			run->completed++;
 			take_tag(run, frame);
 			return false;
 		case PCFG_EVENT_EMPTY:
 			run->answered = true;
+			run->completed++;
 			run->outcome->tag[0] = '\0';
 			return false;
 		case PCFG_EVENT_NOTICE:
@@ -278,21 +301,26 @@ take_event(Run *run, PcfgEvent event, const PcfgFrame *frame)
 			return false;
 		case PCFG_EVENT_ERROR:
 			keep_error(run, frame);
-			return false;
+			return reset_failed(run);
 		case PCFG_EVENT_PARAMETER:
 			take_parameter(run, frame);
 			return false;
 		case PCFG_EVENT_NOTIFY:
 			return false;
+		case PCFG_EVENT_COPY_IN:
+			refuse_copy_in(run);
+			return false;
+		case PCFG_EVENT_COPY_OUT:
+			run->copy = true;
+			run->copied += frame->len;
+			if (run->copied > COPY_DRAINED)
+				raise_copy(run);
+			return false;
 		case PCFG_EVENT_COPY:
-			ereport(ERROR,
-					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-					 errmsg("COPY from or to the client is not possible on target \"%s\"",
-							run->target->name),
-					 errhint("Use a query, or COPY with a file or program of the remote server.")));
+			raise_copy(run);
 			break;
 		case PCFG_EVENT_READY:
-			if (run->sent < run->series_len)
+			if (run->sent < run->series.len)
 				raise_protocol_violation(run, "The server answered before it was asked.");
 			return true;
 		case PCFG_EVENT_BAD:
@@ -363,7 +391,7 @@ exchange(Run *run, size_t need)
 	{
 		int			events = WL_SOCKET_READABLE;
 
-		if (run->sent < run->series_len && !run->send_failed)
+		if (run->sent < run->series.len && !run->send_failed)
 			events |= WL_SOCKET_WRITEABLE;
 		happened = pcfg_socket_wait(run->lease.socket, events, run->deadline,
 									pcfg_wait_event(PCFG_WAIT_FOR_RESULT));
@@ -407,14 +435,6 @@ converse(Run *run)
  * the outcome
  * ----------------------------------------------------------------
  */
-
-/* The reset failed, so the server skipped the caller's statement. */
-static bool
-reset_failed(const Run *run)
-{
-	return run->error != NULL && run->reply.error_step >= 0 &&
-		run->reply.error_step < run->own_step;
-}
 
 /*
  * Whether the caller's statement provably did not run, for no fault of its
@@ -497,8 +517,10 @@ warn_of_state(const Run *run)
 static void
 judge(const Run *run)
 {
+	if (run->copy && !run->lost)
+		raise_copy(run);
 	if (run->error != NULL && !(run->lost && run->fatal))
-		pcfg_remote_error_throw(run->error, run->target->name, run->sql);
+		pcfg_remote_error_throw(run->error, run->target->name, run->statement->sql);
 	if (run->lost)
 		raise_lost(run);
 	if (run->no_columns)
@@ -529,17 +551,75 @@ name_target(void *arg)
 static void
 end_run(Run *run, bool clean)
 {
+	bool		untouched = run->sent + run->sent_before == 0 && run->received == 0;
+
 	if (run->lease.grant.slot != PCFG_NONE)
 	{
 		PcfgSlot   *slot = &pcfg_slots[run->lease.grant.slot];
 
-		slot->bytes_sent += run->sent;
+		slot->bytes_sent += run->sent_before + run->sent;
 		slot->bytes_received += run->received;
 	}
 	pcfg_inbox_close(&run->inbox);
+	pcfg_statements_end(run->cache);
 	pcfg_lease_give_back(&run->lease, clean);
-	if (run->style_changed)
+
+	/* a reset that was due has not been made, or is to be made anew */
+	if (run->style_changed || untouched)
 		run->lease.target->last.slot = PCFG_NONE;
+}
+
+/*
+ * The statement that was taken for prepared is not there, or not what it was,
+ * and that was said before it was bound: nothing was executed.
+ */
+static bool
+is_stale(const Run *run)
+{
+	int			code;
+
+	if (run->planned.how != PCFG_RUN_PREPARED || run->lost || run->error == NULL ||
+		run->reply.error_owed != '2' || !pcfg_reply_is_clean(&run->reply, &run->inbox.buffer))
+		return false;
+	code = pcfg_remote_error_sqlstate(run->error);
+	return code == ERRCODE_INVALID_SQL_STATEMENT_NAME || code == ERRCODE_FEATURE_NOT_SUPPORTED;
+}
+
+/* Runs it as if it had never been prepared, over the same connection. */
+static void
+run_unprepared(Run *run)
+{
+	pcfg_statements_failed(run->cache, &run->planned,
+						   pcfg_remote_error_sqlstate(run->error) ==
+						   ERRCODE_INVALID_SQL_STATEMENT_NAME);
+	if (run->rows != NULL)
+		pcfg_rows_restart(run->rows);
+	memset(&run->planned, 0, sizeof(run->planned));
+	memset(run->outcome, 0, sizeof(*run->outcome));
+	run->error = NULL;
+	run->answered = false;
+	build_series(run, false);
+	converse(run);
+}
+
+/* Tells the cache what became of the statement. */
+static void
+remember(Run *run, bool clean)
+{
+	const char *tag = run->outcome->tag;
+
+	if (!clean)
+		return;
+	if (run->error != NULL)
+		pcfg_statements_failed(run->cache, &run->planned, false);
+	else
+		pcfg_statements_ran(run->cache, &run->planned, run->statement->sql,
+							&run->columns, tag, run->started);
+
+	/* what does not show in the tag may have made new objects */
+	if (run->error != NULL || run->completed != 1 ||
+		(run->rows == NULL && strncmp(tag, "SELECT", 6) == 0))
+		pcfg_statements_void(run->cache);
 }
 
 /* Leases, converses, gives back.  The findings are in *run. */
@@ -550,6 +630,7 @@ run_once(Run *run)
 	bool		clean;
 
 	pcfg_lease_take(&run->lease, run->target);
+	run->started = pcfg_now();
 	PG_TRY();
 	{
 		callback.callback = name_target;
@@ -557,28 +638,34 @@ run_once(Run *run)
 		callback.previous = error_context_stack;
 		error_context_stack = &callback;
 		pcfg_inbox_open(&run->inbox);
-		build_series(run);
-		run->deadline = pcfg_target_command_deadline(run->target, pcfg_now());
+		run->cache = pcfg_statements_begin(run->lease.target, &run->lease.grant,
+										   run->lease.needs_reset);
+		plan(run);
+		build_series(run, run->lease.needs_reset);
+		run->deadline = pcfg_target_command_deadline(run->target, run->started);
 		converse(run);
+		if (is_stale(run))
+			run_unprepared(run);
+		clean = !run->lost && !reset_failed(run) &&
+			pcfg_reply_is_clean(&run->reply, &run->inbox.buffer);
+		remember(run, clean);
 		error_context_stack = callback.previous;
 	}
 	PG_CATCH();
 	{
-		end_run(run, false);
+		end_run(run, run->sent + run->sent_before == 0 && run->received == 0);
 		PG_RE_THROW();
 	}
 	PG_END_TRY();
 
-	clean = !run->lost && !reset_failed(run) &&
-		pcfg_reply_is_clean(&run->reply, &run->inbox.buffer);
 	/* lost or answered: nothing is running there that could be cancelled */
 	run->lease.broken = !clean;
 	end_run(run, clean);
-	pfree(run->series);
+	pcfg_series_free(&run->series);
 }
 
 void
-pcfg_session_run(PcfgTarget *target, const char *sql, PcfgRows *rows,
+pcfg_session_run(PcfgTarget *target, const PcfgStatement *statement, PcfgRows *rows,
 				 PcfgOutcome *outcome)
 {
 	Run			run;
@@ -592,7 +679,7 @@ pcfg_session_run(PcfgTarget *target, const char *sql, PcfgRows *rows,
 			memset(&run, 0, sizeof(run));
 			memset(outcome, 0, sizeof(*outcome));
 			run.target = target;
-			run.sql = sql;
+			run.statement = statement;
 			run.rows = rows;
 			run.outcome = outcome;
 			run.context = CurrentMemoryContext;
@@ -601,6 +688,8 @@ pcfg_session_run(PcfgTarget *target, const char *sql, PcfgRows *rows,
 				break;
 			if (attempt == MAX_ATTEMPTS)
 				raise_not_run(&run);
+			if (rows != NULL)
+				pcfg_rows_restart(rows);
 		}
 		judge(&run);
 	}

@@ -12,6 +12,7 @@
 
 #include "backend/lease.h"
 #include "backend/rows.h"
+#include "backend/series.h"
 
 #define PCFG_TAG_LEN	64		/* longest command tag of the server */
 
@@ -29,7 +30,7 @@ typedef struct PcfgOutcome
  * violation; 57014 on cancel or command_timeout; interrupts.  Whatever
  * happens, the connection is either back and clean, or condemned.
  */
-extern void pcfg_session_run(PcfgTarget *target, const char *sql, PcfgRows *rows,
-							 PcfgOutcome *outcome);
+extern void pcfg_session_run(PcfgTarget *target, const PcfgStatement *statement,
+							 PcfgRows *rows, PcfgOutcome *outcome);
 
 #endif							/* PCFG_SESSION_H */

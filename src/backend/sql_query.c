@@ -94,9 +94,10 @@ fill_result(ReturnSetInfo *rsinfo, TupleDesc desc, bool by_name,
 {
 	Tuplestorestate *store = begin_result(rsinfo, desc);
 	PcfgRows   *rows = pcfg_rows_create(rsinfo->setDesc, store, by_name);
+	PcfgStatement statement = {.sql = sql};
 	PcfgOutcome outcome;
 
-	pcfg_session_run(open_target(target, sql), sql, rows, &outcome);
+	pcfg_session_run(open_target(target, sql), &statement, rows, &outcome);
 }
 
 /* query(target text, sql text) returns setof record */
@@ -151,12 +152,12 @@ Datum
 pcfg_sql_exec(PG_FUNCTION_ARGS)
 {
 	char	   *target;
-	char	   *sql;
+	PcfgStatement statement = {.simple = true};
 	PcfgOutcome outcome;
 
 	require_usable();
 	target = text_to_cstring(PG_GETARG_TEXT_PP(0));
-	sql = text_to_cstring(PG_GETARG_TEXT_PP(1));
-	pcfg_session_run(open_target(target, sql), sql, NULL, &outcome);
+	statement.sql = text_to_cstring(PG_GETARG_TEXT_PP(1));
+	pcfg_session_run(open_target(target, statement.sql), &statement, NULL, &outcome);
 	PG_RETURN_TEXT_P(cstring_to_text(outcome.tag));
 }

@@ -43,6 +43,7 @@ typedef struct PcfgTarget
 	int			pool;			/* PCFG_NONE = not looked up */
 	uint32		serial;
 	PcfgLastUse last;
+	struct PcfgStatementCache *statements;	/* NULL = none yet */
 	int			pins;
 	bool		stale;			/* invalidated; freed when no pin is left */
 } PcfgTarget;

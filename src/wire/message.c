@@ -332,34 +332,49 @@ pcfg_write_end(PcfgWriter *w)
 }
 
 void
-pcfg_write_parse(PcfgWriter *w, const char *sql)
+pcfg_write_parse(PcfgWriter *w, const char *name, const char *sql,
+				 const PcfgWireParam *params, int nparams)
 {
+	int			i;
+
 	pcfg_write_begin(w, 'P');
-	pcfg_write_string(w, "");
+	pcfg_write_string(w, name);
 	pcfg_write_string(w, sql);
-	pcfg_write_int16(w, 0);
+	pcfg_write_int16(w, nparams);
+	for (i = 0; i < nparams; i++)
+		pcfg_write_int32(w, (int32_t) params[i].type);
 	pcfg_write_end(w);
 }
 
 void
-pcfg_write_describe_statement(PcfgWriter *w)
+pcfg_write_describe_statement(PcfgWriter *w, const char *name)
 {
 	pcfg_write_begin(w, 'D');
 	pcfg_write_byte(w, 'S');
-	pcfg_write_string(w, "");
+	pcfg_write_string(w, name);
 	pcfg_write_end(w);
 }
 
 void
-pcfg_write_bind(PcfgWriter *w, const int16_t *formats, int nformats)
+pcfg_write_bind(PcfgWriter *w, const char *name,
+				const PcfgWireParam *params, int nparams,
+				const int16_t *formats, int nformats)
 {
 	int			i;
 
 	pcfg_write_begin(w, 'B');
 	pcfg_write_string(w, "");
-	pcfg_write_string(w, "");
-	pcfg_write_int16(w, 0);
-	pcfg_write_int16(w, 0);
+	pcfg_write_string(w, name);
+	pcfg_write_int16(w, nparams);
+	for (i = 0; i < nparams; i++)
+		pcfg_write_int16(w, params[i].format);
+	pcfg_write_int16(w, nparams);
+	for (i = 0; i < nparams; i++)
+	{
+		pcfg_write_int32(w, params[i].len);
+		if (params[i].len > 0)
+			pcfg_write_bytes(w, params[i].value, (size_t) params[i].len);
+	}
 	pcfg_write_int16(w, nformats);
 	for (i = 0; i < nformats; i++)
 		pcfg_write_int16(w, formats[i]);
@@ -376,15 +391,55 @@ pcfg_write_execute(PcfgWriter *w)
 }
 
 void
+pcfg_write_close_statement(PcfgWriter *w, const char *name)
+{
+	pcfg_write_begin(w, 'C');
+	pcfg_write_byte(w, 'S');
+	pcfg_write_string(w, name);
+	pcfg_write_end(w);
+}
+
+void
 pcfg_write_sync(PcfgWriter *w)
 {
 	pcfg_write_begin(w, 'S');
 	pcfg_write_end(w);
 }
 
+void
+pcfg_write_query(PcfgWriter *w, const char *sql)
+{
+	pcfg_write_begin(w, 'Q');
+	pcfg_write_string(w, sql);
+	pcfg_write_end(w);
+}
+
+void
+pcfg_write_copy_fail(PcfgWriter *w, const char *reason)
+{
+	pcfg_write_begin(w, 'f');
+	pcfg_write_string(w, reason);
+	pcfg_write_end(w);
+}
+
+void
+pcfg_write_command(PcfgWriter *w, const char *sql)
+{
+	pcfg_write_parse(w, "", sql, NULL, 0);
+	pcfg_write_bind(w, "", NULL, 0, NULL, 0);
+	pcfg_write_execute(w);
+}
+
 size_t
-pcfg_statement_bound(size_t sql_len, int nformats)
+pcfg_statement_bound(size_t name_len, size_t sql_len,
+					 const PcfgWireParam *params, int nparams, int nformats)
 {
 	/* five headers; Parse 4, Describe 2, Bind 8, Execute 5; rounded up */
-	return sql_len + 2 * (size_t) nformats + 64;
+	size_t		bound = sql_len + 3 * name_len + 2 * (size_t) nformats + 64;
+	int			i;
+
+	/* a type, a format, a length, and the value */
+	for (i = 0; i < nparams; i++)
+		bound += 10 + (params[i].len > 0 ? (size_t) params[i].len : 0);
+	return bound;
 }

@@ -118,19 +118,42 @@ extern void pcfg_write_int32(PcfgWriter *w, int32_t v);
 extern void pcfg_write_bytes(PcfgWriter *w, const char *p, size_t n);
 extern void pcfg_write_string(PcfgWriter *w, const char *s);
 
-/* Whole frontend messages of the unnamed statement and portal. */
-extern void pcfg_write_parse(PcfgWriter *w, const char *sql);
-extern void pcfg_write_describe_statement(PcfgWriter *w);
+/* A parameter of a statement, as it travels. */
+typedef struct PcfgWireParam
+{
+	uint32_t	type;			/* OID; 0 = the remote finds out */
+	int16_t		format;			/* 0 = text, 1 = binary */
+	int32_t		len;			/* bytes of the value; -1 = NULL */
+	const char *value;			/* owned by the caller */
+} PcfgWireParam;
 
-/* No parameters; "nformats" result format codes (0 = all text, 1 = for all). */
-extern void pcfg_write_bind(PcfgWriter *w, const int16_t *formats, int nformats);
+/*
+ * Whole frontend messages.  "name" is that of a prepared statement, "" the
+ * unnamed one; the portal is always the unnamed one.
+ */
+extern void pcfg_write_parse(PcfgWriter *w, const char *name, const char *sql,
+							 const PcfgWireParam *params, int nparams);
+extern void pcfg_write_describe_statement(PcfgWriter *w, const char *name);
+
+/* "nformats" result format codes (0 = all text, 1 = for all). */
+extern void pcfg_write_bind(PcfgWriter *w, const char *name,
+							const PcfgWireParam *params, int nparams,
+							const int16_t *formats, int nformats);
 extern void pcfg_write_execute(PcfgWriter *w);
+extern void pcfg_write_close_statement(PcfgWriter *w, const char *name);
 extern void pcfg_write_sync(PcfgWriter *w);
+extern void pcfg_write_query(PcfgWriter *w, const char *sql);
+extern void pcfg_write_copy_fail(PcfgWriter *w, const char *reason);
+
+/* A statement without a name, parameters or results that matter. */
+extern void pcfg_write_command(PcfgWriter *w, const char *sql);
 
 /*
  * Upper bound in bytes of Parse + Describe + Bind + Execute + Sync for a
- * statement of sql_len bytes and nformats format codes.
+ * statement of sql_len bytes, with a name of name_len bytes.
  */
-extern size_t pcfg_statement_bound(size_t sql_len, int nformats);
+extern size_t pcfg_statement_bound(size_t name_len, size_t sql_len,
+								   const PcfgWireParam *params, int nparams,
+								   int nformats);
 
 #endif							/* PCFG_WIRE_MESSAGE_H */

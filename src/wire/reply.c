@@ -1,7 +1,10 @@
 /*-------------------------------------------------------------------------
  *
  * wire/reply.c
- *	  The answers to one series of extended-protocol messages, as a machine.
+ *	  The answers to one series of messages, as a machine.
+ *
+ * What is owed next is told by the type byte of the message; besides,
+ * 'q' is the next result of a Query, or its end, and 'd' is data of a COPY.
  *
  * Floor 2; any process; no I/O, no allocation, no ereport, no server header.
  *
@@ -15,7 +18,19 @@
 static char
 first_owed(PcfgStep step)
 {
-	return step == PCFG_STEP_SYNC ? 'Z' : '1';
+	switch (step)
+	{
+		case PCFG_STEP_SYNC:
+			return 'Z';
+		case PCFG_STEP_PREPARED:
+			return '2';
+		case PCFG_STEP_CLOSE:
+			return '3';
+		case PCFG_STEP_QUERY:
+			return 'Q';
+		default:
+			return '1';
+	}
 }
 
 void
@@ -104,7 +119,10 @@ tag_is_sound(const PcfgFrame *frame)
 		memchr(frame->body, '\0', frame->len) == frame->body + frame->len - 1;
 }
 
-/* ReadyForQuery: whatever was owed before it, the series ends here. */
+/*
+ * ReadyForQuery.  After an error, what the server skipped is struck off: a
+ * Query skips nothing but the rest of itself.
+ */
 static PcfgEvent
 take_ready(PcfgReply *reply, const PcfgFrame *frame)
 {
@@ -114,10 +132,13 @@ take_ready(PcfgReply *reply, const PcfgFrame *frame)
 	reply->status = frame->body[0];
 	if (reply->error_seen)
 	{
-		/* strike off what the server skipped */
 		while (reply->step < reply->nsteps &&
-			   reply->steps[reply->step] != PCFG_STEP_SYNC)
+			   reply->steps[reply->step] != PCFG_STEP_SYNC &&
+			   (reply->steps[reply->step] != PCFG_STEP_QUERY ||
+				reply->step != reply->error_step))
 			reply->step++;
+		if (reply->step == reply->nsteps)
+			return bad(reply);
 		reply->error_seen = false;
 	}
 	next_step(reply);
@@ -132,9 +153,74 @@ take_error(PcfgReply *reply)
 		return bad(reply);
 	reply->error_seen = true;
 	if (reply->error_step < 0)
+	{
 		reply->error_step = reply->step;
+		reply->error_owed = reply->owed;
+	}
 	reply->owed = 'Z';
 	return PCFG_EVENT_ERROR;
+}
+
+/* RowDescription or NoData. */
+static PcfgEvent
+take_columns(PcfgReply *reply, PcfgStep step, const PcfgFrame *frame)
+{
+	bool		queried = step == PCFG_STEP_QUERY &&
+		(reply->owed == 'Q' || reply->owed == 'q') && frame->type == 'T';
+
+	if ((reply->owed != 'T' && !queried) ||
+		(frame->type == 'n' ? frame->len != 0 : !columns_are_sound(frame)))
+		return bad(reply);
+	if (step == PCFG_STEP_DESCRIBE)
+		next_step(reply);
+	else
+		reply->owed = queried ? 'C' : '2';
+	return frame->type == 'T' ? PCFG_EVENT_COLUMNS : PCFG_EVENT_NO_COLUMNS;
+}
+
+/* CommandComplete or EmptyQueryResponse. */
+static PcfgEvent
+take_end(PcfgReply *reply, PcfgStep step, const PcfgFrame *frame)
+{
+	bool		queried = step == PCFG_STEP_QUERY &&
+		(reply->owed == 'Q' || reply->owed == 'q');
+
+	if ((reply->owed != 'C' && !queried) ||
+		(frame->type == 'I' ? frame->len != 0 : !tag_is_sound(frame)))
+		return bad(reply);
+	if (step == PCFG_STEP_QUERY)
+		reply->owed = 'q';
+	else
+		next_step(reply);
+	if (step == PCFG_STEP_COMMAND)
+		return PCFG_EVENT_MORE;
+	return frame->type == 'C' ? PCFG_EVENT_COMPLETE : PCFG_EVENT_EMPTY;
+}
+
+/*
+ * A COPY starts.  Out of the server it can be read to its end.  Into it, only
+ * a Query can be told to give up: a Sync sent behind an Execute may or may
+ * not have been swallowed by then.
+ */
+static PcfgEvent
+take_copy(PcfgReply *reply, PcfgStep step, const PcfgFrame *frame)
+{
+	bool		queried = step == PCFG_STEP_QUERY &&
+		(reply->owed == 'Q' || reply->owed == 'q');
+
+	if (reply->owed != 'C' && !queried)
+		return bad(reply);
+	if (frame->type == 'H' && step != PCFG_STEP_COMMAND)
+	{
+		reply->owed = 'd';
+		return PCFG_EVENT_COPY_OUT;
+	}
+	if (frame->type == 'G' && step == PCFG_STEP_QUERY)
+	{
+		reply->owed = 'C';
+		return PCFG_EVENT_COPY_IN;
+	}
+	return PCFG_EVENT_COPY;
 }
 
 /*
@@ -159,36 +245,40 @@ take_owed(PcfgReply *reply, const PcfgFrame *frame)
 			return PCFG_EVENT_MORE;
 		case 'T':
 		case 'n':
-			if (reply->owed != 'T' ||
-				(frame->type == 'n' ? frame->len != 0 : !columns_are_sound(frame)))
-				return bad(reply);
-			if (step == PCFG_STEP_DESCRIBE)
-				next_step(reply);
-			else
-				reply->owed = '2';
-			return frame->type == 'T' ? PCFG_EVENT_COLUMNS : PCFG_EVENT_NO_COLUMNS;
+			return take_columns(reply, step, frame);
 		case '2':
 			if (reply->owed != '2' || frame->len != 0)
 				return bad(reply);
 			reply->owed = 'C';
 			return PCFG_EVENT_MORE;
+		case '3':
+			if (reply->owed != '3' || frame->len != 0)
+				return bad(reply);
+			next_step(reply);
+			return PCFG_EVENT_MORE;
 		case 'C':
-			if (reply->owed != 'C' || !tag_is_sound(frame))
-				return bad(reply);
-			next_step(reply);
-			return step == PCFG_STEP_COMMAND ? PCFG_EVENT_MORE : PCFG_EVENT_COMPLETE;
 		case 'I':
-			if (reply->owed != 'C' || frame->len != 0)
-				return bad(reply);
-			next_step(reply);
-			return step == PCFG_STEP_COMMAND ? PCFG_EVENT_MORE : PCFG_EVENT_EMPTY;
+			return take_end(reply, step, frame);
 		case 'G':
 		case 'H':
 		case 'W':
-			return reply->owed == 'C' ? PCFG_EVENT_COPY : bad(reply);
+			return take_copy(reply, step, frame);
+		case 'd':
+			return reply->owed == 'd' ? PCFG_EVENT_COPY_OUT : bad(reply);
+		case 'c':
+			if (reply->owed != 'd')
+				return bad(reply);
+			reply->owed = 'C';
+			return PCFG_EVENT_MORE;
 		default:
 			return bad(reply);
 	}
+}
+
+static bool
+rows_are_wanted(PcfgStep step)
+{
+	return step == PCFG_STEP_STATEMENT || step == PCFG_STEP_PREPARED;
 }
 
 PcfgEvent
@@ -215,7 +305,7 @@ pcfg_reply_next(PcfgReply *reply, PcfgBuffer *buf, PcfgFrame *frame, size_t *nee
 			case 'D':
 				if (reply->owed != 'C' || !row_is_sound(frame))
 					return bad(reply);
-				if (reply->steps[reply->step] == PCFG_STEP_STATEMENT)
+				if (rows_are_wanted(reply->steps[reply->step]))
 					event = PCFG_EVENT_ROW;
 				break;
 			case 'N':
@@ -231,7 +321,8 @@ pcfg_reply_next(PcfgReply *reply, PcfgBuffer *buf, PcfgFrame *frame, size_t *nee
 				event = take_error(reply);
 				break;
 			case 'Z':
-				event = reply->owed == 'Z' ? take_ready(reply, frame) : bad(reply);
+				event = reply->owed == 'Z' || reply->owed == 'q' ?
+					take_ready(reply, frame) : bad(reply);
 				break;
 			default:
 				event = reply->owed != '\0' && !reply->error_seen ?

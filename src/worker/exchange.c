@@ -186,9 +186,7 @@ write_series(PcfgExchange *x, size_t size, const char *const *statements, int n)
 	pcfg_writer_init(&w, x->out, size);
 	for (i = 0; i < n; i++)
 	{
-		pcfg_write_parse(&w, statements[i]);
-		pcfg_write_bind(&w, NULL, 0);
-		pcfg_write_execute(&w);
+		pcfg_write_command(&w, statements[i]);
 		if (!pcfg_reply_expect(&x->reply, PCFG_STEP_COMMAND))
 			return false;
 	}
@@ -208,7 +206,7 @@ pcfg_exchange_start(int sock, const char *const *statements, int n,
 	if (x == NULL)
 		return NULL;
 	for (i = 0; i < n; i++)
-		size += pcfg_statement_bound(strlen(statements[i]), 0);
+		size += pcfg_statement_bound(0, strlen(statements[i]), NULL, 0, 0);
 	x->sock = sock;
 	x->done = done;
 	x->arg = arg;

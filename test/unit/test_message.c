@@ -135,12 +135,27 @@ test_fields(void)
 	ok(sound == 0, "a message that is cut anywhere is malformed");
 }
 
+/* A statement in full; true when it fit. */
+static bool
+write_statement(PcfgWriter *w, char *data, size_t size)
+{
+	static const int16_t formats[] = {0, 1, 1};
+	static const PcfgWireParam params[] = {{23, 1, 4, "\0\0\0\7"}, {0, 0, -1, NULL}, {0, 0, 0, ""}};
+
+	pcfg_writer_init(w, data, size);
+	pcfg_write_parse(w, "n", "select 1", params, 3);
+	pcfg_write_describe_statement(w, "n");
+	pcfg_write_bind(w, "n", params, 3, formats, 3);
+	pcfg_write_execute(w);
+	pcfg_write_sync(w);
+	return !w->failed;
+}
+
 static void
 test_writers(void)
 {
-	static const int16_t formats[] = {0, 1, 1};
-	static const char sql[] = "select 1";
-	size_t		bound = pcfg_statement_bound(strlen(sql), 3);
+	static const PcfgWireParam params[] = {{23, 1, 4, "\0\0\0\7"}, {0, 0, -1, NULL}, {0, 0, 0, ""}};
+	size_t		bound = pcfg_statement_bound(1, strlen("select 1"), params, 3, 3);
 	size_t		exact = 0;
 	size_t		size;
 	int			wrong = 0;
@@ -149,26 +164,39 @@ test_writers(void)
 	{
 		char	   *data = malloc(size);
 		PcfgWriter	w;
+		bool		fits = write_statement(&w, data, size);
 
-		pcfg_writer_init(&w, data, size);
-		pcfg_write_parse(&w, sql);
-		pcfg_write_describe_statement(&w);
-		pcfg_write_bind(&w, formats, 3);
-		pcfg_write_execute(&w);
-		pcfg_write_sync(&w);
 		if (size == bound)
 		{
 			exact = w.used;
-			ok(!w.failed && exact <= bound, "a statement fits in its bound");
-			ok(memcmp(data, "P\0\0\0\20\0select 1\0\0\0D\0\0\0\6S\0B\0\0\0\22\0\0\0\0\0\0\0\3\0\0\0\1\0\1"
-					  "E\0\0\0\11\0\0\0\0\0S\0\0\0\4", exact) == 0, "byte for byte");
+			ok(fits && exact <= bound, "a statement fits in its bound");
+			ok(memcmp(data, "P\0\0\0\35n\0select 1\0\0\3\0\0\0\27\0\0\0\0\0\0\0\0D\0\0\0\7Sn\0"
+					  "B\0\0\0\51\0n\0\0\3\0\1\0\0\0\0\0\3\0\0\0\4\0\0\0\7\377\377\377\377\0\0\0\0"
+					  "\0\3\0\0\0\1\0\1E\0\0\0\11\0\0\0\0\0S\0\0\0\4", exact) == 0, "byte for byte");
 		}
-		wrong += w.failed != (size < exact);
+		wrong += fits != (size >= exact);
 		free(data);
 		if (size == 1)
 			break;
 	}
 	ok(wrong == 0, "any smaller room makes it fail, and nothing is written beyond");
+}
+
+static void
+test_other_writers(void)
+{
+	static const char all[] = "P\0\0\0\11\0a\0\0\0B\0\0\0\14\0\0\0\0\0\0\0\0E\0\0\0\11\0\0\0\0\0"
+		"C\0\0\0\7Sn\0Q\0\0\0\6a\0f\0\0\0\7no\0";
+	char		data[sizeof(all)];
+	PcfgWriter	w;
+
+	pcfg_writer_init(&w, data, sizeof(data));
+	pcfg_write_command(&w, "a");
+	pcfg_write_close_statement(&w, "n");
+	pcfg_write_query(&w, "a");
+	pcfg_write_copy_fail(&w, "no");
+	ok(!w.failed && w.used == sizeof(all) - 1 && memcmp(data, all, w.used) == 0,
+	   "a command, Close, Query, CopyFail");
 }
 
 int
@@ -179,5 +207,6 @@ main(void)
 	test_readers();
 	test_fields();
 	test_writers();
+	test_other_writers();
 	return tap_done();
 }

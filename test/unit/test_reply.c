@@ -25,13 +25,18 @@
 #define STATUS		"S\0\0\0\12a\0bcd\0"
 #define NOTIFY		"A\0\0\0\14\0\0\0\1ch\0\0"
 #define COPY_OUT	"H\0\0\0\7\0\0\0"
+#define COPY_IN		"G\0\0\0\7\0\0\0"
+#define COPY_BOTH	"W\0\0\0\7\0\0\0"
+#define COPY_DATA	"d\0\0\0\6x\n"
+#define COPY_END	"c\0\0\0\4"
+#define CLOSED		"3\0\0\0\4"
 #define B(s)		s, sizeof(s) - 1
 
 /* One letter an event. */
 static char
 letter(PcfgEvent event)
 {
-	return "mcnrCeNEPAXZ!"[event];
+	return "mcnrCeNEPAghXZ!"[event];
 }
 
 /*
@@ -83,6 +88,9 @@ run(const PcfgStep *steps, int nsteps, const char *bytes, size_t len, size_t sli
 
 static const PcfgStep statement[] = {PCFG_STEP_STATEMENT, PCFG_STEP_SYNC};
 static const PcfgStep reset_first[] = {PCFG_STEP_COMMAND, PCFG_STEP_STATEMENT, PCFG_STEP_SYNC};
+static const PcfgStep prepared[] = {PCFG_STEP_CLOSE, PCFG_STEP_CLOSE, PCFG_STEP_PREPARED, PCFG_STEP_SYNC};
+static const PcfgStep query[] = {PCFG_STEP_QUERY};
+static const PcfgStep reset_query[] = {PCFG_STEP_COMMAND, PCFG_STEP_QUERY};
 static const PcfgStep describe[] = {PCFG_STEP_DESCRIBE, PCFG_STEP_SYNC};
 
 typedef struct Case
@@ -123,7 +131,39 @@ static const Case cases[] = {
 	{"a row after the end", statement, 2, B(PARSED PARAMETERS COLUMNS BOUND DONE ROW), "cC!", false},
 	{"a row after an error", statement, 2, B(PARSED PARAMETERS COLUMNS BOUND FAILED ROW), "cE!", false},
 	{"two errors", statement, 2, B(FAILED FAILED), "E!", false},
-	{"COPY", statement, 2, B(PARSED PARAMETERS NO_COLUMNS BOUND COPY_OUT), "nX", false},
+	{"COPY from us", statement, 2, B(PARSED PARAMETERS NO_COLUMNS BOUND COPY_IN), "nX", false},
+	{"COPY both ways", query, 1, B(COPY_BOTH), "X", false},
+	{"COPY in a reset", reset_first, 3, B(PARSED BOUND COPY_OUT), "X", false},
+	{"COPY to us", statement, 2,
+	B(PARSED PARAMETERS NO_COLUMNS BOUND COPY_OUT COPY_DATA COPY_DATA COPY_END DONE READY), "nhhhCZ", true},
+	{"COPY to us that fails", statement, 2,
+	B(PARSED PARAMETERS NO_COLUMNS BOUND COPY_OUT COPY_DATA FAILED READY), "nhhEZ", true},
+	{"COPY that ends without its end", statement, 2,
+	B(PARSED PARAMETERS NO_COLUMNS BOUND COPY_OUT COPY_DATA DONE), "nhh!", false},
+	{"data of no COPY", statement, 2, B(PARSED PARAMETERS NO_COLUMNS BOUND COPY_DATA), "n!", false},
+	{"COPY before Bind", statement, 2, B(PARSED PARAMETERS NO_COLUMNS COPY_OUT), "n!", false},
+	{"a prepared statement, others closed", prepared, 4, B(CLOSED CLOSED BOUND ROW DONE READY), "rCZ", true},
+	{"one that is not there", prepared, 4, B(CLOSED CLOSED FAILED READY), "EZ", true},
+	{"one that fails after Bind", prepared, 4, B(CLOSED CLOSED BOUND ROW FAILED READY), "rEZ", true},
+	{"one of three answers to Close is missing", prepared, 4, B(CLOSED BOUND), "!", false},
+	{"an answer to Close that is not due", statement, 2, B(CLOSED), "!", false},
+	{"columns of a prepared statement", prepared, 4, B(CLOSED CLOSED BOUND COLUMNS), "!", false},
+	{"a query", query, 1, B(COLUMNS ROW ROW DONE READY), "cCZ", true},
+	{"a query of several statements", query, 1, B(COLUMNS ROW DONE DONE COLUMNS DONE READY), "cCCcCZ", true},
+	{"an empty query", query, 1, B(EMPTY READY), "eZ", true},
+	{"a query that fails", query, 1, B(FAILED READY), "EZ", true},
+	{"a query that fails half-way", query, 1, B(COLUMNS ROW DONE COLUMNS ROW FAILED READY), "cCcEZ", true},
+	{"a query that leaves a transaction", query, 1, B(DONE READY_T), "CZ", false},
+	{"a query behind a reset", reset_query, 2, B(PARSED BOUND DONE COLUMNS ROW DONE READY), "cCZ", true},
+	{"a query behind a reset that fails", reset_query, 2, B(PARSED BOUND FAILED), "E", false},
+	{"and that is not skipped", reset_query, 2, B(PARSED BOUND FAILED READY), "E!", false},
+	{"a query that fails behind a reset", reset_query, 2, B(PARSED BOUND DONE FAILED READY), "EZ", true},
+	{"a query without any answer", query, 1, B(READY), "!", false},
+	{"a query that ends in the rows", query, 1, B(COLUMNS ROW READY), "c!", false},
+	{"a query with the answer to Parse", query, 1, B(PARSED), "!", false},
+	{"rows of no statement", query, 1, B(ROW), "!", false},
+	{"a COPY into a query, given up", query, 1, B(COPY_IN FAILED READY), "gEZ", true},
+	{"a COPY out of a query", query, 1, B(DONE COPY_OUT COPY_DATA COPY_END DONE READY), "ChhCZ", true},
 	{"a status that is none", statement, 2, B(FAILED "Z\0\0\0\5Q"), "E!", false},
 	{"a row shorter than its value", statement, 2,
 	B(PARSED PARAMETERS COLUMNS BOUND "D\0\0\0\12\0\1\0\0\0\1"), "c!", false},

@@ -1,0 +1,142 @@
+/*-------------------------------------------------------------------------
+ *
+ * backend/series.c
+ *	  What one call says to the remote, as one series of messages.
+ *
+ * Floor 7; backends; no network.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "shared/compat.h"
+
+#include "backend/init_sql.h"
+#include "backend/series.h"
+
+/* Statements closed in passing, at most that many a series. */
+#define CLOSES_MAX	8
+
+/*
+ * What brings the session to where a new one starts, and no further.
+ * init_sql has a transaction of its own: what fails behind it must not undo
+ * it, and VACUUM must find none open.
+ */
+static List *
+reset_statements(const PcfgTarget *target)
+{
+	List	   *init;
+
+	switch (target->policy.value[PCFG_POOL_RESET])
+	{
+		case PCFG_RESET_AUTO:
+		case PCFG_RESET_ALWAYS:
+			init = pcfg_init_sql_split(target->init_sql);
+			if (init != NIL)
+				init = lappend(lcons("BEGIN", init), "COMMIT");
+			return lcons("DISCARD ALL", init);
+		default:
+			/* the connection is idle, so cursors are all that may be left */
+			return list_make1("CLOSE ALL");
+	}
+}
+
+static void
+expect(PcfgReply *reply, PcfgStep step, const PcfgTarget *target)
+{
+	if (!pcfg_reply_expect(reply, step))
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("init_sql of target \"%s\" has too many statements", target->name),
+				 errdetail("At most %d are possible.", PCFG_MAX_STEPS - 5 - CLOSES_MAX),
+				 errhint("Combine them: SELECT set_config(...), set_config(...).")));
+}
+
+/* The caller's statement with parameters and results. */
+static void
+write_statement(PcfgWriter *w, const PcfgStatement *statement, const PcfgPlanned *planned,
+				const int16 *formats, int nformats)
+{
+	if (planned->how != PCFG_RUN_PREPARED)
+	{
+		pcfg_write_parse(w, planned->name, statement->sql,
+						 statement->params, statement->nparams);
+		pcfg_write_describe_statement(w, planned->name);
+	}
+	pcfg_write_bind(w, planned->name, statement->params, statement->nparams,
+					formats, nformats);
+	pcfg_write_execute(w);
+}
+
+void
+pcfg_series_build(PcfgSeries *series, PcfgReply *reply, const PcfgTarget *target,
+				  bool reset, PcfgStatementCache *cache,
+				  const PcfgStatement *statement, const PcfgPlanned *planned,
+				  const int16 *formats, int nformats)
+{
+	List	   *resets = reset ? reset_statements(target) : NIL;
+	size_t		bound = pcfg_statement_bound(PCFG_STATEMENT_NAME_LEN, strlen(statement->sql),
+											 statement->params, statement->nparams, nformats);
+	char		closed[PCFG_STATEMENT_NAME_LEN];
+	PcfgWriter	w;
+	ListCell   *lc;
+	int			i;
+
+	foreach(lc, resets)
+		bound += pcfg_statement_bound(0, strlen(lfirst(lc)), NULL, 0, 0);
+	bound += CLOSES_MAX * pcfg_statement_bound(PCFG_STATEMENT_NAME_LEN, 0, NULL, 0, 0);
+	series->data = MemoryContextAllocHuge(CurrentMemoryContext, bound);
+
+	pcfg_reply_init(reply);
+	pcfg_writer_init(&w, series->data, bound);
+	foreach(lc, resets)
+	{
+		pcfg_write_command(&w, lfirst(lc));
+		expect(reply, PCFG_STEP_COMMAND, target);
+	}
+	series->own_step = list_length(resets);
+	for (i = 0; i < CLOSES_MAX && pcfg_statements_next_closed(cache, closed); i++)
+	{
+		pcfg_write_close_statement(&w, closed);
+		expect(reply, PCFG_STEP_CLOSE, target);
+	}
+	if (statement->simple)
+	{
+		pcfg_write_query(&w, statement->sql);
+		expect(reply, PCFG_STEP_QUERY, target);
+	}
+	else
+	{
+		write_statement(&w, statement, planned, formats, nformats);
+		expect(reply, planned->how == PCFG_RUN_PREPARED ?
+			   PCFG_STEP_PREPARED : PCFG_STEP_STATEMENT, target);
+		pcfg_write_sync(&w);
+		expect(reply, PCFG_STEP_SYNC, target);
+	}
+	if (w.failed)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("the statement for target \"%s\" is too long", target->name),
+				 errdetail("With its parameters it may take up to 1 GB.")));
+	series->len = w.used;
+	list_free(resets);
+}
+
+void
+pcfg_series_build_copy_fail(PcfgSeries *series)
+{
+	size_t		bound = pcfg_statement_bound(0, 0, NULL, 0, 0);
+	PcfgWriter	w;
+
+	series->data = palloc(bound);
+	pcfg_writer_init(&w, series->data, bound);
+	pcfg_write_copy_fail(&w, "not supported");
+	Assert(!w.failed);
+	series->len = w.used;
+}
+
+void
+pcfg_series_free(PcfgSeries *series)
+{
+	if (series->data != NULL)
+		pfree(series->data);
+	series->data = NULL;
+}
