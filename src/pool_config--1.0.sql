@@ -261,3 +261,22 @@ AS 'MODULE_PATHNAME', 'pcfg_sql_stats_reset'
 LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION pool_config.stats_reset() IS
 'Sets the numbers of stats and histograms to 0, of all targets of this database that the current user owns. Not undone by a rollback.';
+
+--
+-- What is the matter
+--
+
+CREATE FUNCTION pool_config.diagnose(target text)
+RETURNS SETOF text
+AS 'MODULE_PATHNAME', 'pcfg_sql_diagnose'
+LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION pool_config.diagnose(text) IS
+'What is the matter with a target, in sentences, each with what to type next: the worker, a pause, a remote that is down or refuses us, who holds the connections that others wait for, deadlocks over a target that leads back to this server, room at the remote. Asks the remote only when that takes no waiting. For who may use the target; process ids are for its owner and for pg_monitor.';
+
+CREATE FUNCTION pool_config.check_target(
+    target text, OUT step text, OUT ok boolean, OUT detail text)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'pcfg_sql_check_target'
+LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION pool_config.check_target(text) IS
+'Goes the way of a call, step by step, as the current user: rights, mapping, worker, connect, the remote, whether a pooler stands in front, room for all connections that the pool may open. The first step that is not ok says what to do. Uses a connection of the pool.';

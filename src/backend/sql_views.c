@@ -6,17 +6,13 @@
  *
  * Floor 9; backends; reads shared memory only: no view of ours dials.
  *
- * Who may see what: a pool and its connections are shown to the owner of the
- * target and to members of pg_monitor; who may merely use the target sees
- * them without the process ids of others; nobody else sees them at all.
- *
  *-------------------------------------------------------------------------
  */
 #include "shared/compat.h"
 
 #include "access/htup_details.h"
+#include "backend/sight.h"
 #include "catalog/pg_authid.h"
-#include "catalog/pg_foreign_server.h"
 #include "fmgr.h"
 #include "foreign/foreign.h"
 #include "funcapi.h"
@@ -35,30 +31,6 @@ PCFG_SQL_FUNCTION(pcfg_sql_waiters);
 PCFG_SQL_FUNCTION(pcfg_sql_workers);
 PCFG_SQL_FUNCTION(pcfg_sql_stats);
 PCFG_SQL_FUNCTION(pcfg_sql_histograms);
-
-typedef enum Sight
-{
-	SIGHT_NOTHING,
-	SIGHT_USER,					/* all but other sessions' process ids */
-	SIGHT_ALL
-} Sight;
-
-/* What the current user may see of a pool. */
-static Sight
-sight_of(const PcfgPoolKey *key)
-{
-	Oid			role = GetUserId();
-
-	if (key->database != MyDatabaseId ||
-		!SearchSysCacheExists1(FOREIGNSERVEROID, ObjectIdGetDatum(key->server)))
-		return SIGHT_NOTHING;
-	if (has_privs_of_role(role, ROLE_PG_MONITOR) ||
-		pcfg_owns_foreign_server(key->server, role))
-		return SIGHT_ALL;
-	if (pcfg_server_aclcheck(key->server, role) == ACLCHECK_OK)
-		return SIGHT_USER;
-	return SIGHT_NOTHING;
-}
 
 /* A moment of the monotonic clock as a timestamp. */
 static TimestampTz
@@ -119,7 +91,7 @@ pcfg_sql_pools(PG_FUNCTION_ARGS)
 
 		CHECK_FOR_INTERRUPTS();
 		pcfg_pool_snapshot(i, &s);
-		if (s.serial == 0 || sight_of(&s.key) == SIGHT_NOTHING)
+		if (s.serial == 0 || pcfg_sight_of(s.key.database, s.key.server) == PCFG_SIGHT_NOTHING)
 			continue;
 		overflow = s.policy.value[PCFG_MAX_OVERFLOW];
 		values[n++] = CStringGetTextDatum(s.target);
@@ -165,13 +137,13 @@ connection_row(int index, Datum *values, bool *nulls)
 	int			pool = slot->pool;
 	int			pid = owner_pid(word);
 	PcfgPoolSnapshot s;
-	Sight		sight;
+	PcfgSight	sight;
 	int			n = 0;
 
 	if (state == PCFG_SLOT_EMPTY || pool == PCFG_NONE)
 		return false;
 	pcfg_pool_snapshot(pool, &s);
-	if (s.serial == 0 || (sight = sight_of(&s.key)) == SIGHT_NOTHING)
+	if (s.serial == 0 || (sight = pcfg_sight_of(s.key.database, s.key.server)) == PCFG_SIGHT_NOTHING)
 		return false;
 
 	values[n++] = Int32GetDatum(index);
@@ -184,7 +156,7 @@ connection_row(int index, Datum *values, bool *nulls)
 	values[n++] = BoolGetDatum(slot->relay);
 	nulls[n] = !live || slot->remote_pid == 0;
 	values[n++] = Int32GetDatum(slot->remote_pid);
-	nulls[n] = pid == 0 || (sight != SIGHT_ALL && pid != MyProcPid);
+	nulls[n] = pid == 0 || (sight != PCFG_SIGHT_ALL && pid != MyProcPid);
 	values[n++] = Int32GetDatum(pid);
 	nulls[n] = state != PCFG_SLOT_LEASED;
 	values[n++] = CStringGetTextDatum("statement");
@@ -244,17 +216,17 @@ pcfg_sql_waiters(PG_FUNCTION_ARGS)
 		PcfgQueuePlace *queue = palloc(pcfg_shared->nwaiters * sizeof(PcfgQueuePlace));
 		PcfgPoolSnapshot s;
 		int			n = pcfg_pool_queue(i, &s, queue, pcfg_shared->nwaiters);
-		Sight		sight = n > 0 ? sight_of(&s.key) : SIGHT_NOTHING;
+		PcfgSight	sight = n > 0 ? pcfg_sight_of(s.key.database, s.key.server) : PCFG_SIGHT_NOTHING;
 		int			place;
 
 		CHECK_FOR_INTERRUPTS();
-		for (place = 0; place < n && sight != SIGHT_NOTHING; place++)
+		for (place = 0; place < n && sight != PCFG_SIGHT_NOTHING; place++)
 		{
 			Datum		values[6];
 			bool		nulls[6] = {0};
 			int			pid = queue[place].pid;
 
-			nulls[0] = sight != SIGHT_ALL && pid != MyProcPid;
+			nulls[0] = sight != PCFG_SIGHT_ALL && pid != MyProcPid;
 			values[0] = Int32GetDatum(pid);
 			values[1] = CStringGetTextDatum(s.target);
 			values[2] = mapping_name(s.mapping_user);
@@ -386,14 +358,11 @@ seconds(uint64 us)
 static bool
 visible_stats(int index, PcfgTargetStats *stats, char **name)
 {
-	PcfgPoolKey key = {0};
 	ForeignServer *server;
 
 	if (!pcfg_steer_stats(index, MyDatabaseId, stats))
 		return false;
-	key.database = MyDatabaseId;
-	key.server = stats->server;
-	if (sight_of(&key) == SIGHT_NOTHING)
+	if (pcfg_sight_of(MyDatabaseId, stats->server) == PCFG_SIGHT_NOTHING)
 		return false;
 	server = GetForeignServerExtended(stats->server, FSV_MISSING_OK);
 	if (server == NULL)

@@ -254,6 +254,7 @@ take_snapshot(PcfgPool *pool, PcfgPoolSnapshot *s)
 	s->policy = pool->policy;
 	s->retired = pool->retired;
 	s->paused = pool->paused;
+	s->starving = pool->starving_since != 0;
 	s->nopen = pool->nopen;
 	s->nconnecting = pool->nconnecting;
 	s->nidle = pool->nidle;

@@ -42,6 +42,7 @@ typedef struct PcfgPoolSnapshot
 	PcfgPolicy	policy;
 	bool		retired;
 	bool		paused;
+	bool		starving;		/* waits for a place of server or target */
 	int			nopen;
 	int			nconnecting;
 	int			nidle;
