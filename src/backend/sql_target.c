@@ -31,6 +31,7 @@
 #include "nodes/makefuncs.h"
 #include "shared/setting_table.h"
 #include "url/parameter.h"
+#include "url/provider.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
@@ -68,18 +69,34 @@ seconds_argument(PG_FUNCTION_ARGS, int n, const char *name)
 	return seconds == -1 ? PCFG_NEVER : (int64) rint(seconds * 1e6);
 }
 
-/* All arguments but target, role and replace. */
-static void
-read_arguments(FunctionCallInfo fcinfo, PcfgWanted *wanted)
+/* The value of an option, or something else. */
+static const char *
+option_text(List *options, const char *name, const char *otherwise)
 {
+	DefElem    *option = pcfg_option_find(options, name);
+
+	return option != NULL ? strVal(option->arg) : otherwise;
+}
+
+/*
+ * All arguments but target, role and replace; old_options are libpq's options
+ * of the target, if its address stays.
+ */
+static void
+read_arguments(FunctionCallInfo fcinfo, PcfgWanted *wanted, const char *old_options)
+{
+	PcfgWantedSource source = {0};
+
 	memset(wanted, 0, sizeof(*wanted));
+	source.old_options = old_options;
+	source.sized = !PG_ARGISNULL(ARG_POOL_SIZE) || !PG_ARGISNULL(ARG_MAX_OVERFLOW);
 	if (!PG_ARGISNULL(ARG_URL))
-		pcfg_read_address(text_to_cstring(PG_GETARG_TEXT_PP(ARG_URL)), pcfg_wanted_keyword, wanted);
+		source.url = text_to_cstring(PG_GETARG_TEXT_PP(ARG_URL));
 	if (!PG_ARGISNULL(ARG_CONNECT_ARGS))
-		pcfg_read_object(PG_GETARG_JSONB_P(ARG_CONNECT_ARGS), "connect_args",
-					pcfg_wanted_connect_arg, wanted);
+		source.connect_args = PG_GETARG_JSONB_P(ARG_CONNECT_ARGS);
 	if (!PG_ARGISNULL(ARG_SETTINGS))
-		pcfg_read_object(PG_GETARG_JSONB_P(ARG_SETTINGS), "settings", pcfg_wanted_setting_pair, wanted);
+		source.settings = PG_GETARG_JSONB_P(ARG_SETTINGS);
+	pcfg_wanted_read(wanted, &source);
 	if (!PG_ARGISNULL(ARG_POOL_SIZE))
 		pcfg_wanted_setting(wanted, PCFG_POOL_SIZE, PG_GETARG_INT32(ARG_POOL_SIZE));
 	if (!PG_ARGISNULL(ARG_MAX_OVERFLOW))
@@ -313,20 +330,13 @@ get_own_server(const char *name)
  * ----------------------------------------------------------------
  */
 
-static const char *
-option_text(List *options, const char *name, const char *otherwise)
-{
-	DefElem    *option = pcfg_option_find(options, name);
-
-	return option != NULL ? strVal(option->arg) : otherwise;
-}
-
 static text *
 describe(const char *name, const RoleSpec *role)
 {
 	ForeignServer *server = GetForeignServerByName(name, false);
 	bool		exists;
 	List	   *mapping = mapping_options(server->serverid, role, &exists);
+	const char *sslmode;
 	StringInfoData line;
 
 	initStringInfo(&line);
@@ -336,8 +346,11 @@ describe(const char *name, const RoleSpec *role)
 					 option_text(server->options, "port", "5432"),
 					 option_text(server->options, "dbname", "(name of the user)"),
 					 option_text(mapping, "user", "(name of the local role)"));
+	sslmode = pcfg_provider_keyword(pcfg_provider_find(option_text(server->options, "host", NULL),
+													   option_text(server->options, "port", NULL)),
+									"sslmode");
 	appendStringInfo(&line, ", sslmode %s",
-					 option_text(server->options, "sslmode", "prefer"));
+					 option_text(server->options, "sslmode", sslmode != NULL ? sslmode : "prefer"));
 	if (pcfg_option_find(mapping, "password") == NULL)
 		appendStringInfoString(&line, ", no password: for superusers only");
 	return cstring_to_text_with_len(line.data, line.len);
@@ -354,7 +367,7 @@ pcfg_sql_create_target(PG_FUNCTION_ARGS)
 	char	   *name;
 	bool		replace = !PG_ARGISNULL(ARG_REPLACE) && PG_GETARG_BOOL(ARG_REPLACE);
 	RoleSpec   *role;
-	PcfgWanted		wanted;
+	PcfgWanted	wanted;
 	Oid			server;
 	ErrorContextCallback hiding;
 
@@ -366,7 +379,7 @@ pcfg_sql_create_target(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("the address of the target is NULL"),
 				 errhint("If it came from a variable of psql, look whether that is set.")));
-	read_arguments(fcinfo, &wanted);
+	read_arguments(fcinfo, &wanted, NULL);
 	server = get_foreign_server_oid(name, true);
 	if (OidIsValid(server) && !replace)
 		ereport(ERROR,
@@ -395,7 +408,8 @@ pcfg_sql_alter_target(PG_FUNCTION_ARGS)
 	name = target_argument(fcinfo);
 	role = role_argument(fcinfo);
 	server = get_own_server(name);
-	read_arguments(fcinfo, &wanted);
+	read_arguments(fcinfo, &wanted,
+				   PG_ARGISNULL(ARG_URL) ? option_text(server->options, "options", NULL) : NULL);
 
 	/* an address is one piece: what the old one said beyond the new is void */
 	if (!PG_ARGISNULL(ARG_URL))
@@ -437,15 +451,11 @@ pcfg_sql_reset_target(PG_FUNCTION_ARGS)
 					  &names, &nulls, &n);
 	for (i = 0; i < n; i++)
 	{
-		PcfgWanted		unused = {NIL, NIL};
-
 		if (nulls[i])
 			ereport(ERROR,
 					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 					 errmsg("the name of a setting is NULL")));
-		/* for its error, when there is no such setting */
-		if (pcfg_setting_find(TextDatumGetCString(names[i])) == NULL)
-			pcfg_wanted_setting_text(&unused, TextDatumGetCString(names[i]), "");
+		pcfg_wanted_check_setting(TextDatumGetCString(names[i]));
 	}
 	foreach(lc, server->options)
 	{
@@ -521,39 +531,29 @@ pcfg_sql_drop_target(PG_FUNCTION_ARGS)
 
 /* ---- parse_url ---- */
 
-typedef struct Listing
-{
-	ReturnSetInfo *rsinfo;
-	const char *source;
-} Listing;
-
 static void
-list_keyword(void *arg, const char *name, const char *value)
+list_keyword(void *arg, const char *name, const char *value, PcfgOrigin origin)
 {
-	Listing    *listing = arg;
+	static const char *const origins[] = {
+		[PCFG_FROM_ADDRESS] = "address",
+		[PCFG_FROM_ARGUMENTS] = "connect_args",
+		[PCFG_FROM_PROVIDER] = "provider"
+	};
+	ReturnSetInfo *rsinfo = arg;
 	bool		secret = strcmp(name, "password") == 0 || strcmp(name, "sslpassword") == 0;
 	Datum		values[3];
 	bool		nulls[3] = {0};
 
 	values[0] = CStringGetTextDatum(name);
 	values[1] = CStringGetTextDatum(secret ? "********" : value);
-	values[2] = CStringGetTextDatum(listing->source);
-	tuplestore_putvalues(listing->rsinfo->setResult, listing->rsinfo->setDesc, values, nulls);
-}
-
-static void
-list_connect_arg(void *arg, const char *name, const char *value)
-{
-	PcfgWanted		unused = {NIL, NIL};
-
-	pcfg_wanted_connect_arg(&unused, name, value);
-	list_keyword(arg, name, value);
+	values[2] = CStringGetTextDatum(origins[origin]);
+	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 }
 
 Datum
 pcfg_sql_parse_url(PG_FUNCTION_ARGS)
 {
-	Listing		listing = {(ReturnSetInfo *) fcinfo->resultinfo, "address"};
+	PcfgWantedSource source = {0};
 	ErrorContextCallback hiding;
 
 	push_hiding(&hiding);
@@ -561,23 +561,13 @@ pcfg_sql_parse_url(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("the address is NULL")));
-	if (!PG_ARGISNULL(2))
-	{
-		char	   *driver = text_to_cstring(PG_GETARG_TEXT_PP(2));
-
-		if (strcmp(driver, "libpq") != 0 && strcmp(driver, "psycopg2") != 0)
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("addresses are read as libpq and psycopg2 read them only"),
-					 errhint("Leave the driver out, or say libpq.")));
-	}
-	InitMaterializedSRF(fcinfo, 0);
-	pcfg_read_address(text_to_cstring(PG_GETARG_TEXT_PP(0)), list_keyword, &listing);
+	source.url = text_to_cstring(PG_GETARG_TEXT_PP(0));
 	if (!PG_ARGISNULL(1))
-	{
-		listing.source = "connect_args";
-		pcfg_read_object(PG_GETARG_JSONB_P(1), "connect_args", list_connect_arg, &listing);
-	}
+		source.connect_args = PG_GETARG_JSONB_P(1);
+	if (!PG_ARGISNULL(2))
+		source.driver = text_to_cstring(PG_GETARG_TEXT_PP(2));
+	InitMaterializedSRF(fcinfo, 0);
+	pcfg_wanted_list(&source, list_keyword, fcinfo->resultinfo);
 	error_context_stack = hiding.previous;
 	return (Datum) 0;
 }

@@ -17,6 +17,7 @@
 #include "foreign/foreign.h"
 #include "funcapi.h"
 #include "shared/settings.h"
+#include "url/provider.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
 #include "utils/rel.h"
@@ -55,12 +56,21 @@ static const char *
 effective(const PcfgSetting *s, List *options, bool foreign, const char **source)
 {
 	const char *option = foreign ? NULL : option_value(options, s->name);
+	int64		value;
 	char		text[64];
 
 	if (option != NULL && !pcfg_settings_is_session(s->id))
 	{
 		*source = "option";
 		return option;
+	}
+	if (!pcfg_settings_is_configured(s->id) &&
+		pcfg_provider_setting(pcfg_provider_find(option_value(options, "host"),
+												 option_value(options, "port")), s->id, &value))
+	{
+		*source = "provider";
+		pcfg_setting_format(s, value, text, sizeof(text));
+		return pstrdup(text);
 	}
 	*source = pcfg_settings_is_session(s->id) ? "session" :
 		pcfg_settings_is_configured(s->id) ? "postgresql.conf" : "default";

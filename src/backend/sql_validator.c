@@ -10,12 +10,13 @@
 #include "shared/compat.h"
 
 #include "access/reloptions.h"
-#include "backend/target_options.h"
+#include "backend/file_rights.h"
 #include "catalog/pg_foreign_data_wrapper.h"
 #include "catalog/pg_foreign_table.h"
 #include "catalog/pg_user_mapping.h"
 #include "commands/defrem.h"
 #include "shared/setting_table.h"
+#include "url/option.h"
 
 PCFG_SQL_FUNCTION(pcfg_sql_validator);
 PCFG_SQL_FUNCTION(pcfg_sql_handler);
@@ -54,6 +55,7 @@ static void
 check_connection_option(const char *name, const char *text, bool mapping)
 {
 	PcfgOptionClass class = pcfg_option_classify(name, false);
+	const char *legal = pcfg_option_check_value(name, text);
 
 	switch (class)
 	{
@@ -65,7 +67,8 @@ check_connection_option(const char *name, const char *text, bool mapping)
 			ereport(ERROR,
 					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 					 errmsg("option \"%s\" is not known to the libpq in use", name),
-					 errhint("It came with a later version of PostgreSQL.")));
+					 pcfg_option_since(name) > 0 ?
+					 errhint("It came with the libpq of PostgreSQL %d.", pcfg_option_since(name)) : 0));
 			break;
 		case PCFG_OPT_REFUSED:
 			if (!pcfg_option_value_is_harmless(name, text))
@@ -74,11 +77,11 @@ check_connection_option(const char *name, const char *text, bool mapping)
 						 errmsg("option \"%s\" cannot be used for a pool", name)));
 			break;
 		case PCFG_OPT_PRIVILEGED:
-			if (!superuser() && !pcfg_option_value_is_harmless(name, text))
+			if (!pcfg_may_name_files(GetUserId()) && !pcfg_option_value_is_harmless(name, text))
 				ereport(ERROR,
 						(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 						 errmsg("permission denied to set option \"%s\"", name),
-						 errdetail("It names a file or a facility of the server's operating system: only superusers may set it.")));
+						 errdetail("It names a file, a facility or a credential of the server: only superusers and members of pg_read_server_files may set it.")));
 			break;
 		case PCFG_OPT_SERVER:
 		case PCFG_OPT_MAPPING:
@@ -86,6 +89,11 @@ check_connection_option(const char *name, const char *text, bool mapping)
 	}
 	if (mapping && !pcfg_option_fits_mapping(name))
 		refuse_name(name, true);
+	if (legal != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
+				 errmsg("option \"%s\" has a value that is not possible", name),
+				 errhint("Possible is: %s.", legal)));
 	if (!mapping && class == PCFG_OPT_MAPPING)
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),

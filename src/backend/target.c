@@ -21,6 +21,7 @@
 #include "access/htup_details.h"
 #include "access/reloptions.h"
 #include "access/table.h"
+#include "backend/file_rights.h"
 #include "backend/target_params.h"
 #include "catalog/pg_foreign_server.h"
 #include "catalog/pg_user_mapping.h"
@@ -30,6 +31,7 @@
 #include "miscadmin.h"
 #include "shared/compat.h"
 #include "shared/settings.h"
+#include "url/provider.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/inval.h"
@@ -54,6 +56,7 @@ typedef struct CacheEntry
 	bool		has_option[PCFG_SETTING_COUNT];
 	PcfgPolicy	option;			/* where has_option says so */
 	bool		has_init_sql;	/* the target's own; else the GUC's */
+	const PcfgProvider *provider;	/* whose host it is, or NULL */
 } CacheEntry;
 
 static dlist_head entries = DLIST_STATIC_INIT(entries); /* most recent first */
@@ -114,6 +117,7 @@ cache_create(void)
 	CacheRegisterSyscacheCallback(FOREIGNDATAWRAPPEROID, invalidate, (Datum) 0);
 	CacheRegisterSyscacheCallback(USERMAPPINGOID, invalidate, (Datum) 0);
 	CacheRegisterSyscacheCallback(AUTHOID, invalidate, (Datum) 0);
+	CacheRegisterSyscacheCallback(AUTHMEMROLEMEM, invalidate, (Datum) 0);
 }
 
 /* Frees what is stale and not in use. */
@@ -212,6 +216,9 @@ entry_refresh(CacheEntry *entry)
 			target->policy.value[i] = entry->option.value[i];
 			target->policy.own |= 1U << i;
 		}
+		else if (!pcfg_settings_is_configured(i) &&
+				 pcfg_provider_setting(entry->provider, i, &target->policy.value[i]))
+			target->policy.own |= 1U << i;
 		else
 			target->policy.value[i] = pcfg_settings_value(i);
 	}
@@ -337,6 +344,9 @@ entry_fill(CacheEntry *entry, MemoryContext scratch)
 	PcfgParamsSource source = {0};
 	ForeignServer *server;
 	MemoryContext own;
+	const char *host = NULL;
+	const char *port = NULL;
+	int			i;
 
 	own = MemoryContextSwitchTo(scratch);
 	server = GetForeignServerExtended(target->key.server, FSV_MISSING_OK);
@@ -350,7 +360,7 @@ entry_fill(CacheEntry *entry, MemoryContext scratch)
 				 errmsg("server \"%s\" is not a target", target->name),
 				 errhint("Targets are servers of the foreign-data wrappers pool_config, postgres_fdw and dblink_fdw.")));
 	source.target = target->name;
-	source.owner_is_superuser = superuser_arg(server->owner);
+	source.owner_is_trusted = pcfg_may_name_files(server->owner);
 	source.role_name = GetUserNameFromId(target->role, false);
 	source.server_options = server->options;
 	source.mapping_options = read_mapping(target);
@@ -364,6 +374,14 @@ entry_fill(CacheEntry *entry, MemoryContext scratch)
 	pcfg_params_fingerprint(&entry->params, target->init_sql, target->key.server,
 							target->key.mapping, target->key.fingerprint);
 	pcfg_params_address_id(&entry->params, target->name, target->key.address_id);
+	for (i = 0; i < entry->params.n; i++)
+	{
+		if (strcmp(entry->params.keywords[i], "host") == 0)
+			host = entry->params.values[i];
+		else if (strcmp(entry->params.keywords[i], "port") == 0)
+			port = entry->params.values[i];
+	}
+	entry->provider = pcfg_provider_find(host, port);
 	target->nparams = entry->params.n;
 	target->keywords = entry->params.keywords;
 	target->values = entry->params.values;

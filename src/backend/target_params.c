@@ -5,7 +5,7 @@
  *
  * Floor 3; backends.  Promises that libpq, given these keywords, uses no
  * file, environment or credential of the account that runs the server unless
- * a superuser named it, and that remote values arrive in the forms that the
+ * somebody trusted with them named it, and that remote values arrive in the forms that the
  * local input functions read.  Refuses to know catalogs, roles and caches.
  *
  *-------------------------------------------------------------------------
@@ -14,11 +14,12 @@
 
 #include "backend/target_params.h"
 
-#include "backend/target_options.h"
 #include "commands/defrem.h"
 #include "common/hmac.h"
 #include "common/sha2.h"
 #include "mb/pg_wchar.h"
+#include "url/option.h"
+#include "url/provider.h"
 #include "utils/builtins.h"
 
 /* A file below something that is no directory exists on no machine. */
@@ -112,7 +113,7 @@ refuse_unprivileged(const PcfgParamsSource *source, const char *name)
 			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 			 errmsg("option \"%s\" of target \"%s\" needs a superuser",
 					name, source->target),
-			 errdetail("It names a file or a facility of the operating system, which is used only if the server is owned by a superuser.")));
+			 errdetail("It names a file, a facility or a credential of the operating system, which is used only if the server is owned by a superuser or a member of pg_read_server_files.")));
 }
 
 static void
@@ -130,7 +131,7 @@ take_server_option(PcfgParams *params, const PcfgParamsSource *source, DefElem *
 			set(params, name, value);
 			return;
 		case PCFG_OPT_PRIVILEGED:
-			if (!harmless && !source->owner_is_superuser)
+			if (!harmless && !source->owner_is_trusted)
 				refuse_unprivileged(source, name);
 			set(params, name, value);
 			return;
@@ -247,16 +248,37 @@ force_options(PcfgParams *params)
 static void
 force_isolation(PcfgParams *params)
 {
-	set(params, "passfile", NO_FILE("passfile"));
+	set_default(params, "passfile", NO_FILE("passfile"));
 	if (pcfg_option_in_libpq("gssencmode"))
 		set(params, "gssencmode", "disable");
-	set_default(params, "require_auth", "!gss,!sspi");
+	if (find(params, "krbsrvname") < 0 && find(params, "gsslib") < 0 &&
+		find(params, "gssdelegation") < 0)
+		set_default(params, "require_auth", "!gss,!sspi");
 	set_default(params, "sslcert", NO_FILE("sslcert"));
 	set_default(params, "sslkey", NO_FILE("sslkey"));
 	set_default(params, "sslrootcert", NO_FILE("sslrootcert"));
 	/* with a directory given, a missing file would switch both off */
 	if (find(params, "sslcrldir") < 0)
 		set_default(params, "sslcrl", NO_FILE("sslcrl"));
+}
+
+/* What suits the provider whose host it is, where nothing is said. */
+static void
+set_provider_defaults(PcfgParams *params)
+{
+	static const char *const keywords[] = {
+		"sslmode", "keepalives_idle", "keepalives_interval", "keepalives_count"
+	};
+	const PcfgProvider *provider = pcfg_provider_find(get(params, "host"), get(params, "port"));
+	int			i;
+
+	for (i = 0; provider != NULL && i < lengthof(keywords); i++)
+	{
+		const char *value = pcfg_provider_keyword(provider, keywords[i]);
+
+		if (value != NULL)
+			set_default(params, keywords[i], value);
+	}
 }
 
 void
@@ -279,6 +301,7 @@ pcfg_params_build(PcfgParams *params, const PcfgParamsSource *source)
 	params->password_given = get(params, "password") != NULL;
 
 	require_host(params, source);
+	set_provider_defaults(params);
 	/* libpq would take the name of the operating system's user */
 	set_default(params, "user", source->role_name);
 	set_default(params, "dbname", get(params, "user"));

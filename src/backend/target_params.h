@@ -19,7 +19,7 @@ typedef struct PcfgParamsSource
 {
 	const char *target;			/* name, for errors */
 	bool		foreign_wrapper;	/* of postgres_fdw or dblink_fdw */
-	bool		owner_is_superuser; /* of the server */
+	bool		owner_is_trusted;	/* of the server: may name files */
 	const char *role_name;		/* effective local role */
 	List	   *server_options; /* of DefElem */
 	List	   *mapping_options;	/* of DefElem */
@@ -39,7 +39,7 @@ typedef struct PcfgParams
 /*
  * Fills *params in the current memory context; all fields are valid at any
  * moment, so that a wipe on error finds what there is.  Errors: HV00D for an
- * option that a pool never takes, 42501 for one that only a superuser's
+ * option that a pool never takes, 42501 for one that only a trusted owner's
  * server may carry, HV00J when no host is named.  Never names a value.
  */
 extern void pcfg_params_build(PcfgParams *params, const PcfgParamsSource *source);

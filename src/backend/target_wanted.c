@@ -4,18 +4,19 @@
  *	  What a user asks a target to be: address, JSON objects and settings, as
  *	  options of a server and a user mapping.
  *
- * Floor 6; backends; works without preload.
+ * Floor 7; backends; works without preload.
  *
  *-------------------------------------------------------------------------
  */
 #include "shared/compat.h"
 
-#include "backend/target_options.h"
+#include "backend/file_rights.h"
 #include "backend/target_wanted.h"
 #include "mb/pg_wchar.h"
 #include "nodes/makefuncs.h"
-#include "url/address.h"
-#include "url/parameter.h"
+#include "url/engine.h"
+#include "url/option.h"
+#include "url/server_setting.h"
 #include "utils/builtins.h"
 
 DefElem *
@@ -33,7 +34,6 @@ pcfg_option_find(List *options, const char *name)
 	return NULL;
 }
 
-/* Adds or replaces an option. */
 void
 pcfg_option_put(List **options, const char *name, const char *value)
 {
@@ -46,208 +46,274 @@ pcfg_option_put(List **options, const char *name, const char *value)
 		option->arg = (Node *) makeString(pstrdup(value));
 }
 
-/* One keyword of an address, to where it belongs. */
 static void
-put_keyword(PcfgWanted *wanted, const char *name, const char *value)
+put_setting(PcfgWanted *wanted, const PcfgSetting *s, int64 value)
 {
-	if (pcfg_option_classify(name, false) == PCFG_OPT_MAPPING)
-		pcfg_option_put(&wanted->mapping, name, value);
-	else
-		pcfg_option_put(&wanted->server, name, value);
+	char		text[64];
+
+	pcfg_setting_format(s, value, text, sizeof(text));
+	pcfg_option_put(&wanted->server, s->name, text);
 }
 
 void
 pcfg_wanted_setting(PcfgWanted *wanted, PcfgSettingId id, int64 value)
 {
 	const PcfgSetting *s = &pcfg_settings[id];
-	char		text[64];
 
 	if (!pcfg_setting_in_range(s, value))
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
 				 errmsg("invalid value for setting \"%s\"", s->name),
 				 s->special != NULL ? errhint("%s", s->special) : 0));
-	pcfg_setting_format(s, value, text, sizeof(text));
-	pcfg_option_put(&wanted->server, s->name, text);
+	put_setting(wanted, s, value);
 }
 
-/* A setting by name, as a user wrote it; canonical text is stored. */
-void
-pcfg_wanted_setting_text(PcfgWanted *wanted, const char *name, const char *text)
+/* ----------------------------------------------------------------
+ * what is to be said
+ * ----------------------------------------------------------------
+ */
+
+/* The pure code speaks UTF-8. */
+static char *
+to_server(const char *text)
 {
-	const PcfgSetting *s = pcfg_setting_find(name);
-	char		canonical[64];
-	char		errbuf[256];
-	const char *why;
-	const char *hint;
-	int64		value;
-
-	if (s == NULL)
-	{
-		const char *names[PCFG_SETTING_COUNT];
-		const char *nearest;
-		int			i;
-
-		for (i = 0; i < PCFG_SETTING_COUNT; i++)
-			names[i] = pcfg_settings[i].name;
-		nearest = pcfg_nearest_name(name, names, PCFG_SETTING_COUNT);
-		ereport(ERROR,
-				(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
-				 errmsg("setting \"%s\" does not exist", name),
-				 nearest != NULL ? errhint("Perhaps you meant the setting \"%s\".", nearest) :
-				 errhint("The columns of pool_config.targets name all settings.")));
-	}
-	if (s->kind == PCFG_KIND_TEXT)
-	{
-		pcfg_option_put(&wanted->server, name, text);
-		return;
-	}
-	if (!pcfg_setting_parse(s, text, &value, errbuf, sizeof(errbuf), &why, &hint))
-		ereport(ERROR,
-				(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
-				 errmsg("%s", why),
-				 hint != NULL ? errhint("%s", hint) : 0));
-	pcfg_setting_format(s, value, canonical, sizeof(canonical));
-	pcfg_option_put(&wanted->server, s->name, canonical);
+	return pg_any_to_server(text, strlen(text), PG_UTF8);
 }
 
-/* Everything that is wrong with an address, in one error. */
+/* Errors of one list, appended to those before. */
 static void
-report_problems(const PcfgAddress *address)
+append_errors(const PcfgFindings *findings, StringInfo message, StringInfo hint,
+			  const char **sqlstate)
 {
-	StringInfoData message;
-	const char *hint = NULL;
 	int			i;
 
-	if (address->out_of_memory)
-		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
-	initStringInfo(&message);
-	for (i = 0; i < address->nproblems; i++)
+	for (i = 0; i < findings->n; i++)
 	{
-		const PcfgProblem *p = &address->problems[i];
+		const PcfgFinding *f = &findings->items[i];
 
-		appendStringInfo(&message, "%s%s", i > 0 ? "; " : "", p->message);
-		if (hint == NULL)
-			hint = p->hint;
+		if (f->kind > PCFG_ERRORS)
+			continue;
+		if (*sqlstate == NULL)
+			*sqlstate = pcfg_kind_sqlstate(f->kind);
+		appendStringInfo(message, "%s%s", message->len > 0 ? "; " : "", to_server(f->message));
+		if (f->hint != NULL && strstr(hint->data, f->hint) == NULL)
+			appendStringInfo(hint, "%s%s", hint->len > 0 ? " " : "", to_server(f->hint));
 	}
+}
+
+/* Everything that is wrong, in one error. */
+static void
+report_errors(const PcfgFindings *a, const PcfgFindings *b)
+{
+	StringInfoData message;
+	StringInfoData hint;
+	const char *sqlstate = NULL;
+
+	if (a->arena.failed || b->arena.failed)
+		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
+	if (a->nerrors == 0 && b->nerrors == 0)
+		return;
+	initStringInfo(&message);
+	initStringInfo(&hint);
+	append_errors(a, &message, &hint, &sqlstate);
+	append_errors(b, &message, &hint, &sqlstate);
 	ereport(ERROR,
-			(errcode(MAKE_SQLSTATE(address->problems[0].sqlstate[0],
-								   address->problems[0].sqlstate[1],
-								   address->problems[0].sqlstate[2],
-								   address->problems[0].sqlstate[3],
-								   address->problems[0].sqlstate[4])),
+			(errcode(MAKE_SQLSTATE(sqlstate[0], sqlstate[1], sqlstate[2], sqlstate[3], sqlstate[4])),
 			 errhidestmt(true), errhidecontext(true),
 			 errmsg_internal("%s", message.data),
-			 hint != NULL ? errhint("%s", hint) : 0));
+			 hint.len > 0 ? errhint("%s", hint.data) : 0));
+}
+
+static void
+report_notices(const PcfgFindings *findings)
+{
+	int			i;
+
+	for (i = 0; i < findings->n; i++)
+	{
+		const PcfgFinding *f = &findings->items[i];
+
+		if (f->kind > PCFG_ERRORS)
+			ereport(f->kind == PCFG_N_WARNING ? WARNING : NOTICE,
+					(errhidestmt(true), errhidecontext(true),
+					 errmsg_internal("%s", to_server(f->message)),
+					 f->hint != NULL ? errhint("%s", to_server(f->hint)) : 0));
+	}
+}
+
+/* ----------------------------------------------------------------
+ * reading
+ * ----------------------------------------------------------------
+ */
+
+static const char *
+to_utf8(const char *text)
+{
+	return text == NULL ? NULL : pg_server_to_any(text, strlen(text), PG_UTF8);
+}
+
+static const char *
+jsonb_text(Jsonb *object)
+{
+	return object == NULL ? NULL : to_utf8(JsonbToCString(NULL, &object->root, VARSIZE(object)));
+}
+
+/* Words for options that settings ask for, behind those that stay. */
+static const char *
+joined_options(PcfgEngine *engine, const PcfgWantedSource *source)
+{
+	const char *old = to_utf8(source->old_options);
+	const char *kept;
+
+	if (engine->options == NULL || old == NULL)
+		return engine->options;
+	kept = pcfg_server_setting_without(&engine->findings.arena, old,
+									   "default_transaction_isolation");
+	return psprintf("%s%s%s", kept, kept[0] != '\0' ? " " : "", engine->options);
+}
+
+static void
+parse_address(PcfgAddress *address, const PcfgWantedSource *source, PcfgEngine *engine)
+{
+	PcfgAddressInput input = {0};
+
+	input.text = to_utf8(source->url);
+	input.connect_args = jsonb_text(source->connect_args);
+	input.driver = to_utf8(source->driver);
+	input.privileged = pcfg_may_name_files(GetUserId());
+	input.options = joined_options(engine, source);
+	input.pooler = engine->given[PCFG_POOLER] ? engine->value[PCFG_POOLER] : PCFG_POOLER_AUTO;
+	pcfg_address_parse(address, &input);
 }
 
 /*
- * Parses an address and hands its keywords out one by one.
+ * A keyword of an address, to where it belongs.  What is set is the default
+ * of nobody: providers' are found again at each use.
  */
-void
-pcfg_read_address(const char *url, PcfgTakePair take, void *arg)
+static void
+put_keyword(void *arg, const char *name, const char *value, PcfgOrigin origin)
 {
-	PcfgAddress address;
-	char	   *utf8 = pg_server_to_any(url, strlen(url), PG_UTF8);
+	PcfgWanted *wanted = arg;
+	const PcfgSetting *s = pcfg_setting_find(name);
+	char		errbuf[256];
+	const char *why;
+	const char *hint;
+	int64		parsed;
+
+	if (origin == PCFG_FROM_PROVIDER)
+		return;
+	if (s != NULL)
+	{
+		if (!pcfg_setting_parse(s, value, &parsed, errbuf, sizeof(errbuf), &why, &hint))
+			elog(ERROR, "setting \"%s\" of an address is out of range", name);
+		put_setting(wanted, s, parsed);
+	}
+	else if (pcfg_option_classify(name, false) == PCFG_OPT_MAPPING)
+		pcfg_option_put(&wanted->mapping, name, value);
+	else
+		pcfg_option_put(&wanted->server, name, value);
+}
+
+static void
+put_settings(PcfgWanted *wanted, const PcfgEngine *engine)
+{
 	int			i;
 
-	pcfg_address_parse(&address, utf8);
-	PG_TRY();
+	for (i = 0; i < PCFG_SETTING_COUNT; i++)
 	{
-		if (address.nproblems > 0 || address.out_of_memory)
-			report_problems(&address);
-		for (i = 0; i < address.nnotices; i++)
-			ereport(NOTICE, (errmsg_internal("%s", address.notices[i].message)));
-		for (i = 0; i < address.nkeywords; i++)
-			take(arg, address.keywords[i].name,
-				 pg_any_to_server(address.keywords[i].value,
-								  strlen(address.keywords[i].value), PG_UTF8));
-	}
-	PG_FINALLY();
-	{
-		pcfg_address_free(&address);
-	}
-	PG_END_TRY();
-}
-
-/* connect_timeout of an address is our setting: libpq's own does nothing. */
-void
-pcfg_wanted_keyword(void *arg, const char *name, const char *value)
-{
-	PcfgWanted	   *wanted = arg;
-
-	if (strcmp(name, "connect_timeout") == 0)
-		pcfg_wanted_setting_text(wanted, name, value);
-	else
-		put_keyword(wanted, name, value);
-}
-
-/* Calls back for each pair of a JSON object; values as text. */
-void
-pcfg_read_object(Jsonb *object, const char *argument,
-			void (*take) (void *arg, const char *name, const char *value), void *arg)
-{
-	JsonbIterator *it;
-	JsonbValue	v;
-	JsonbIteratorToken token;
-	char	   *name = "";
-
-	if (!JB_ROOT_IS_OBJECT(object))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("%s is not a JSON object", argument),
-				 errhint("Write it as {\"name\": value}.")));
-	it = JsonbIteratorInit(&object->root);
-	while ((token = JsonbIteratorNext(&it, &v, true)) != WJB_DONE)
-	{
-		if (token == WJB_KEY)
-			name = pnstrdup(v.val.string.val, v.val.string.len);
-		else if (token == WJB_VALUE)
-		{
-			switch (v.type)
-			{
-				case jbvNull:
-					break;		/* as if it were not there */
-				case jbvString:
-					take(arg, name, pnstrdup(v.val.string.val, v.val.string.len));
-					break;
-				case jbvNumeric:
-					take(arg, name, DatumGetCString(DirectFunctionCall1(numeric_out,
-																		NumericGetDatum(v.val.numeric))));
-					break;
-				case jbvBool:
-					take(arg, name, v.val.boolean ? "on" : "off");
-					break;
-				default:
-					ereport(ERROR,
-							(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-							 errmsg("the value of \"%s\" in %s is not a single value",
-									name, argument)));
-			}
-		}
+		if (!engine->given[i])
+			continue;
+		if (pcfg_settings[i].kind == PCFG_KIND_TEXT)
+			pcfg_option_put(&wanted->server, pcfg_settings[i].name, to_server(engine->init_sql));
+		else
+			put_setting(wanted, &pcfg_settings[i], engine->value[i]);
 	}
 }
 
-/* An entry of connect_args: the names are those of libpq. */
-void
-pcfg_wanted_connect_arg(void *arg, const char *name, const char *value)
+/*
+ * What the pure code has made, in memory of its own: wiped with the context
+ * that it was begun in, if not before.
+ */
+typedef struct Reading
 {
-	const char *hint;
-	const char *what = pcfg_parameter_check_name(name, &hint);
+	PcfgEngine	engine;
+	PcfgAddress address;
+	MemoryContext context;
+	MemoryContextCallback wipe;
+} Reading;
 
-	if (what != NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
-				 errhidestmt(true), errhidecontext(true),
-				 hint != NULL ? errmsg("parameter \"%s\" in connect_args %s", name, what) :
-				 errmsg("a parameter in connect_args %s", what),
-				 hint != NULL ? errhint("%s", hint) :
-				 errhint("connect_args takes the keywords of libpq.")));
-	pcfg_wanted_keyword(arg, name, value);
+static void
+wipe_reading(void *arg)
+{
+	Reading    *reading = arg;
+
+	pcfg_address_free(&reading->address);
+	pcfg_engine_free(&reading->engine);
+}
+
+static Reading *
+begin_reading(void)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "pool_config address",
+												  ALLOCSET_SMALL_SIZES);
+	Reading    *reading = MemoryContextAllocZero(context, sizeof(Reading));
+
+	reading->context = context;
+	reading->wipe.func = wipe_reading;
+	reading->wipe.arg = reading;
+	MemoryContextRegisterResetCallback(context, &reading->wipe);
+	return reading;
+}
+
+static void
+end_reading(Reading *reading)
+{
+	MemoryContextDelete(reading->context);
+}
+
+/* Reads, tells, and hands out; wanted may be NULL. */
+static void
+read_all(const PcfgWantedSource *source, PcfgTakeKeyword take, void *arg, PcfgWanted *wanted)
+{
+	Reading    *reading = begin_reading();
+	PcfgEngine *engine = &reading->engine;
+	PcfgAddress *address = &reading->address;
+	int			i;
+
+	pcfg_engine_parse(engine, jsonb_text(source->settings), source->sized);
+	parse_address(address, source, engine);
+	report_errors(&address->findings, &engine->findings);
+	report_notices(&address->findings);
+	report_notices(&engine->findings);
+	for (i = 0; i < address->nkeywords; i++)
+		take(arg, address->keywords[i].name, to_server(address->keywords[i].value),
+			 address->keywords[i].origin);
+	if (wanted != NULL)
+		put_settings(wanted, engine);
+	end_reading(reading);
 }
 
 void
-pcfg_wanted_setting_pair(void *arg, const char *name, const char *value)
+pcfg_wanted_read(PcfgWanted *wanted, const PcfgWantedSource *source)
 {
-	pcfg_wanted_setting_text(arg, name, value);
+	read_all(source, put_keyword, wanted, wanted);
+}
+
+void
+pcfg_wanted_list(const PcfgWantedSource *source, PcfgTakeKeyword take, void *arg)
+{
+	read_all(source, take, arg, NULL);
+}
+
+void
+pcfg_wanted_check_setting(const char *name)
+{
+	Reading    *reading;
+
+	if (pcfg_setting_find(name) != NULL)
+		return;
+	reading = begin_reading();
+	pcfg_engine_setting(&reading->engine, to_utf8(name), "");
+	report_errors(&reading->engine.findings, &reading->address.findings);
+	end_reading(reading);
 }

@@ -4,7 +4,7 @@
  *	  What a user asks a target to be: address, JSON objects and settings, as
  *	  options of a server and a user mapping.
  *
- * Floor 6; backends; works without preload.
+ * Floor 7; backends; works without preload.
  *
  *-------------------------------------------------------------------------
  */
@@ -16,6 +16,7 @@
 #include "nodes/parsenodes.h"
 #include "nodes/pg_list.h"
 #include "shared/setting_table.h"
+#include "url/address.h"
 #include "utils/jsonb.h"
 
 /* Options to be set, each a list of DefElem with string values. */
@@ -25,27 +26,41 @@ typedef struct PcfgWanted
 	List	   *mapping;
 } PcfgWanted;
 
+/* What they are made of; all but "sized" may be NULL. */
+typedef struct PcfgWantedSource
+{
+	const char *url;
+	Jsonb	   *connect_args;
+	const char *driver;
+	Jsonb	   *settings;
+	bool		sized;			/* pool_size or max_overflow stands beside */
+	const char *old_options;	/* libpq's options of a target whose address
+								 * stays */
+} PcfgWantedSource;
+
 /* The option of that name, or NULL; adds or replaces one. */
 extern DefElem *pcfg_option_find(List *options, const char *name);
 extern void pcfg_option_put(List **options, const char *name, const char *value);
 
-/* A setting by its value, or by name and text; refused with the reason. */
+/* A setting by its value; refused with the reason. */
 extern void pcfg_wanted_setting(PcfgWanted *wanted, PcfgSettingId id, int64 value);
-extern void pcfg_wanted_setting_text(PcfgWanted *wanted, const char *name, const char *text);
-
-typedef void (*PcfgTakePair) (void *arg, const char *name, const char *value);
 
 /*
- * Reads an address, or the pairs of a JSON object, and hands them out one by
- * one.  All that is wrong with an address is told in one error, which repeats
- * nothing of it.
+ * Reads all of the source into *wanted.  Everything that is wrong is told in
+ * one error, which repeats nothing of the address; what is read otherwise
+ * than it was written, in notices.
  */
-extern void pcfg_read_address(const char *url, PcfgTakePair take, void *arg);
-extern void pcfg_read_object(Jsonb *object, const char *argument, PcfgTakePair take, void *arg);
+extern void pcfg_wanted_read(PcfgWanted *wanted, const PcfgWantedSource *source);
 
-/* Takers whose arg is a PcfgWanted. */
-extern void pcfg_wanted_keyword(void *arg, const char *name, const char *value);
-extern void pcfg_wanted_connect_arg(void *arg, const char *name, const char *value);
-extern void pcfg_wanted_setting_pair(void *arg, const char *name, const char *value);
+/* An error, with the nearest name, when there is no setting of that name. */
+extern void pcfg_wanted_check_setting(const char *name);
+
+/*
+ * Hands out the keywords of an address and connect_args one by one, in the
+ * encoding of the database; errors and notices as above.
+ */
+typedef void (*PcfgTakeKeyword) (void *arg, const char *name, const char *value, PcfgOrigin origin);
+
+extern void pcfg_wanted_list(const PcfgWantedSource *source, PcfgTakeKeyword take, void *arg);
 
 #endif							/* PCFG_TARGET_WANTED_H */

@@ -1,727 +1,583 @@
 /*-------------------------------------------------------------------------
  *
  * url/address.c
- *	  An address as people paste it, to libpq's keywords.
+ *	  An address as people paste it, and connect_args, to libpq's keywords and
+ *	  settings of the pool.
  *
- * Floor 2; backends; no server header, no ereport.
+ * Floor 6; backends; no server header, no ereport.
+ *
+ * Each parameter is translated by itself; url/check looks at the whole.
  *
  *-------------------------------------------------------------------------
  */
 #include "url/address.h"
 
-#include <ctype.h>
-#include <libpq-fe.h>
-#include <stdarg.h>
+#include <math.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "shared/setting_table.h"
-#include "url/parameter.h"
+#include "url/check.h"
+#include "url/grammar.h"
+#include "url/option.h"
+#include "url/server_setting.h"
 
-#define INVALID_PARAMETER	"22023"
-#define SYNTAX_ERROR		"42601"
-#define UNKNOWN_OPTION		"HV00D"
-#define OUT_OF_MEMORY		"53200"
+#define POOLER_HINT \
+	"Who switches it off often has a pooler in front of the database: then say so with settings => '{\"pooler\": \"transaction\"}'."
 
-/* ----------------------------------------------------------------
- * results
- * ----------------------------------------------------------------
- */
-
-static void __attribute__((format(printf, 4, 5)))
-add_problem(PcfgAddress *a, const char *sqlstate, const char *hint, const char *format,...)
+typedef struct Translator
 {
-	PcfgProblem *p;
-	char		text[256];
-	va_list		args;
-
-	if (a->nproblems == PCFG_MAX_PROBLEMS)
-		return;
-	va_start(args, format);
-	vsnprintf(text, sizeof(text), format, args);
-	va_end(args);
-	p = &a->problems[a->nproblems++];
-	memcpy(p->sqlstate, sqlstate, 6);
-	p->message = strdup(text);
-	p->hint = hint != NULL ? strdup(hint) : NULL;
-	if (p->message == NULL)
-		a->out_of_memory = true;
-}
-
-static void
-add_notice(PcfgAddress *a, const char *message)
-{
-	PcfgProblem *p;
-
-	if (a->nnotices == PCFG_MAX_PROBLEMS)
-		return;
-	p = &a->notices[a->nnotices++];
-	memcpy(p->sqlstate, "00000", 6);
-	p->message = strdup(message);
-	p->hint = NULL;
-	if (p->message == NULL)
-		a->out_of_memory = true;
-}
-
-static void
-wipe_free(char *text)
-{
-	if (text != NULL)
-		explicit_bzero(text, strlen(text));
-	free(text);
-}
-
-void
-pcfg_address_free(PcfgAddress *a)
-{
-	int			i;
-
-	for (i = 0; i < a->nkeywords; i++)
-	{
-		free(a->keywords[i].name);
-		wipe_free(a->keywords[i].value);
-	}
-	free(a->keywords);
-	for (i = 0; i < a->nproblems; i++)
-	{
-		free(a->problems[i].message);
-		free(a->problems[i].hint);
-	}
-	for (i = 0; i < a->nnotices; i++)
-		free(a->notices[i].message);
-	memset(a, 0, sizeof(*a));
-}
-
-/* ----------------------------------------------------------------
- * characters and names
- * ----------------------------------------------------------------
- */
-
-/* An unknown name may be half a password: its place is told, not itself. */
-static void
-check_name(PcfgAddress *a, const char *name, int position)
-{
-	static const char *const common[] = {
-		"host", "hostaddr", "port", "dbname", "user", "password", "sslmode",
-		"connect_timeout", "options", "application_name", "target_session_attrs",
-		"keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count",
-		"tcp_user_timeout", "channel_binding", "sslrootcert", "sslcert", "sslkey"
-	};
-	const char *hint;
-	const char *what = pcfg_parameter_check_name(name, &hint);
-
-	if (what == NULL)
-		return;
-	if (hint != NULL)
-		add_problem(a, UNKNOWN_OPTION, hint, "parameter \"%s\" of the address %s", name, what);
-	else
-	{
-		const char *nearest = pcfg_nearest_name(name, common, sizeof(common) / sizeof(common[0]));
-		char		text[128];
-
-		snprintf(text, sizeof(text), nearest != NULL ?
-				 "Perhaps you meant \"%s\"." :
-				 "A \"&\" or \"=\" in a value must be written %%26 or %%3D.", nearest);
-		add_problem(a, UNKNOWN_OPTION, text, "parameter %d of the address is not known", position);
-	}
-}
-
-static int
-hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c = (char) tolower((unsigned char) c);
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-/* Checks the percent escapes of one part; "part" is its name. */
-static bool
-check_escapes(PcfgAddress *a, const char *p, size_t len, const char *part)
-{
-	char	   *decoded = malloc(len + 1);
-	size_t		n = 0;
-	size_t		i;
-	bool		sound = true;
-
-	if (decoded == NULL)
-	{
-		a->out_of_memory = true;
-		return false;
-	}
-	for (i = 0; i < len && sound; i++)
-	{
-		if (p[i] != '%')
-		{
-			decoded[n++] = p[i];
-			continue;
-		}
-		if (len - i < 3 || hex_digit(p[i + 1]) < 0 || hex_digit(p[i + 2]) < 0)
-			sound = false;
-		else
-		{
-			decoded[n++] = (char) (hex_digit(p[i + 1]) * 16 + hex_digit(p[i + 2]));
-			sound = decoded[n - 1] != '\0';
-			i += 2;
-		}
-	}
-	decoded[n] = '\0';
-	if (!sound)
-		add_problem(a, INVALID_PARAMETER,
-					"A percent sign that is meant literally must be written %25; %00 is never possible.",
-					"bad percent escape in the %s of the address", part);
-	else if (!pcfg_parameter_is_sound(decoded))
-	{
-		add_problem(a, INVALID_PARAMETER, NULL,
-					"the %s of the address has a control character or is not valid UTF-8", part);
-		sound = false;
-	}
-	explicit_bzero(decoded, n);
-	free(decoded);
-	return sound;
-}
-
-/* ----------------------------------------------------------------
- * parts of a URI
- * ----------------------------------------------------------------
- */
-
-static bool
-port_is_valid(const char *p, size_t len)
-{
-	long		value = 0;
-	size_t		i;
-
-	for (i = 0; i < len; i++)
-	{
-		if (p[i] < '0' || p[i] > '9' || i > 5)
-			return false;
-		value = value * 10 + (p[i] - '0');
-	}
-	return len == 0 || (value >= 1 && value <= 65535);
-}
-
-static void
-bad_port(PcfgAddress *a)
-{
-	add_problem(a, INVALID_PARAMETER,
-				"A password with \"@\", \":\" or \"/\" in it must be percent-encoded: %40, %3A, %2F.",
-				"a port of the address is not a number from 1 to 65535");
-}
-
-/* One host of the list, with its port. */
-static bool
-check_host(PcfgAddress *a, const char *p, size_t len, bool *has_port)
-{
-	const char *colon;
-
-	if (len > 0 && p[0] == '[')
-	{
-		const char *close = memchr(p, ']', len);
-
-		if (close == NULL || close == p + 1)
-		{
-			add_problem(a, SYNTAX_ERROR, "Write an IPv6 address as [::1].",
-						"a host of the address has an unclosed or empty bracket");
-			return false;
-		}
-		colon = close + 1 < p + len ? close + 1 : NULL;
-		if (colon != NULL && *colon != ':')
-		{
-			add_problem(a, SYNTAX_ERROR, NULL, "a host of the address has text behind its bracket");
-			return false;
-		}
-	}
-	else
-	{
-		colon = memchr(p, ':', len);
-		if (colon != NULL && memchr(colon + 1, ':', (size_t) (p + len - colon - 1)) != NULL)
-		{
-			add_problem(a, INVALID_PARAMETER, "Write an IPv6 address in brackets: [::1].",
-						"a host of the address has more than one colon");
-			return false;
-		}
-	}
-	*has_port = colon != NULL && colon + 1 < p + len;
-	if (colon != NULL && !port_is_valid(colon + 1, (size_t) (p + len - colon - 1)))
-	{
-		bad_port(a);
-		return false;
-	}
-	return true;
-}
-
-static bool
-check_hosts(PcfgAddress *a, const char *p, const char *end)
-{
-	int			n = 0;
-	int			with_port = 0;
-	bool		last_has_port = false;
-
-	for (;;)
-	{
-		const char *comma = memchr(p, ',', (size_t) (end - p));
-		const char *stop = comma != NULL ? comma : end;
-
-		if (!check_host(a, p, (size_t) (stop - p), &last_has_port))
-			return false;
-		n++;
-		with_port += last_has_port;
-		if (comma == NULL)
-			break;
-		p = comma + 1;
-	}
-	if (n > 1 && with_port == 1 && last_has_port)
-	{
-		add_problem(a, INVALID_PARAMETER, "Write the port of every host.",
-					"the address has several hosts and one port, which drivers read in different ways");
-		return false;
-	}
-	return true;
-}
-
-/* The parameters behind the question mark; fills "out" with those kept. */
-static bool
-check_query(PcfgAddress *a, const char *query, char *out)
-{
-	size_t		len = strlen(query);
-	char	   *copy = strdup(query);
-	char	   *p = copy;
-	char	   *seen[64];
-	int			nseen = 0;
-	int			position = 0;
-	bool		sound = copy != NULL;
-
-	out[0] = '\0';
-	a->out_of_memory |= copy == NULL;
-	while (sound && p != NULL && *p != '\0')
-	{
-		char	   *next = strchr(p, '&');
-		char	   *eq;
-		int			i;
-
-		if (next != NULL)
-			*next++ = '\0';
-		position++;
-		eq = strchr(p, '=');
-		if (eq == NULL || strchr(eq + 1, '=') != NULL || eq == p || nseen == 64)
-		{
-			add_problem(a, SYNTAX_ERROR,
-						"Write name=value; a \"=\" in a value must be written %3D.",
-						"parameter %d of the address is not one name and one value", position);
-			sound = false;
-			break;
-		}
-		*eq = '\0';
-		for (i = 0; i < nseen; i++)
-		{
-			if (strcmp(seen[i], p) == 0)
-			{
-				add_problem(a, INVALID_PARAMETER, NULL,
-							"parameter %d of the address is given twice", position);
-				sound = false;
-			}
-		}
-		seen[nseen++] = p;
-		if (strcmp(p, "ssl") != 0 && strcmp(p, "requiressl") != 0)
-		{
-			int			before = a->nproblems;
-
-			check_name(a, p, position);
-			sound &= a->nproblems == before;
-		}
-		sound &= check_escapes(a, eq + 1, strlen(eq + 1), "parameters");
-		if (eq[1] == '\0')
-			add_notice(a, "a parameter of the address has no value and is left out");
-		else
-		{
-			if (out[0] != '\0')
-				strcat(out, "&");
-			strcat(out, p);
-			strcat(out, "=");
-			strcat(out, eq + 1);
-		}
-		p = next;
-	}
-	/* it was cut into pieces */
-	if (copy != NULL)
-		explicit_bzero(copy, len);
-	free(copy);
-	return sound;
-}
-
-/* ----------------------------------------------------------------
- * libpq
- * ----------------------------------------------------------------
- */
-
-/* Takes over what libpq read; its error text is never shown. */
-static bool
-take_from_libpq(PcfgAddress *a, const char *text)
-{
-	char	   *error = NULL;
-	PQconninfoOption *options = PQconninfoParse(text, &error);
-	PQconninfoOption *o;
-	int			n = 0;
-
-	if (error != NULL)
-		PQfreemem(error);
-	if (options == NULL)
-	{
-		add_problem(a, SYNTAX_ERROR, "Its form is postgresql://user:password@host:port/database?name=value, or host=... user=... password=....",
-					"the address cannot be read");
-		return false;
-	}
-	for (o = options; o->keyword != NULL; o++)
-		n += o->val != NULL;
-	a->keywords = calloc((size_t) n + 1, sizeof(PcfgKeyword));
-	for (o = options; a->keywords != NULL && o->keyword != NULL; o++)
-	{
-		if (o->val == NULL || o->val[0] == '\0')
-			continue;
-		a->keywords[a->nkeywords].name = strdup(o->keyword);
-		a->keywords[a->nkeywords].value = strdup(o->val);
-		if (a->keywords[a->nkeywords].name == NULL || a->keywords[a->nkeywords].value == NULL)
-			a->out_of_memory = true;
-		a->nkeywords++;
-	}
-	for (o = options; o->keyword != NULL; o++)
-	{
-		if (o->val != NULL)
-			explicit_bzero(o->val, strlen(o->val));
-	}
-	PQconninfoFree(options);
-	if (a->keywords == NULL)
-		a->out_of_memory = true;
-	return !a->out_of_memory;
-}
+	PcfgAddress *out;
+	PcfgFindings *findings;
+	const PcfgAddressInput *input;
+	PcfgParts	parts;
+	const PcfgGiven *given;		/* the one at hand */
+	const char *options;		/* of the address, then server_settings */
+	PcfgOrigin	options_origin;	/* of the first of them */
+} Translator;
 
 static const char *
-value_of(const PcfgAddress *a, const char *name)
+where(const Translator *t)
 {
-	int			i;
-
-	for (i = 0; i < a->nkeywords; i++)
-	{
-		if (a->keywords[i].name != NULL && strcmp(a->keywords[i].name, name) == 0)
-			return a->keywords[i].value;
-	}
-	return NULL;
+	return t->given->argument ? "in connect_args" : "of the address";
 }
 
-static int
-count_items(const char *list)
-{
-	int			n = list != NULL && list[0] != '\0';
-
-	for (; list != NULL && *list != '\0'; list++)
-		n += *list == ',';
-	return n;
-}
-
-/* What is wrong with the values, whichever form they came in. */
 static void
-check_values(PcfgAddress *a)
+bad_value(Translator *t, const char *hint)
 {
-	const char *host = value_of(a, "host");
-	const char *hostaddr = value_of(a, "hostaddr");
-	const char *port = value_of(a, "port");
-	const char *dbname = value_of(a, "dbname");
-	const char *password = value_of(a, "password");
-	int			nhosts = count_items(host) > count_items(hostaddr) ?
-		count_items(host) : count_items(hostaddr);
+	pcfg_finding_add(t->findings, PCFG_E_VALUE, hint, "parameter \"%s\" %s has a value that is not possible",
+					 t->given->name, where(t));
+}
 
-	if (nhosts == 0)
-		add_problem(a, INVALID_PARAMETER, "Name a host, or a directory of a unix socket.",
-					"the address names no host");
-	if (host != NULL && strpbrk(host, "@ ?#") != NULL)
-		add_problem(a, INVALID_PARAMETER,
-					"A password with \"@\" in it must be percent-encoded: %40.",
-					"a host of the address is not a host name");
-	while (port != NULL && *port != '\0')
+/* One keyword of the result; twice is right only with the same value. */
+static void
+put(Translator *t, const char *name, const char *value)
+{
+	const char *present = pcfg_address_value(t->out, name);
+
+	if (present != NULL)
 	{
-		size_t		len = strcspn(port, ",");
-
-		if (!port_is_valid(port, len))
-		{
-			bad_port(a);
-			break;
-		}
-		port += len + (port[len] == ',');
+		if (strcmp(present, value) != 0)
+			pcfg_finding_add(t->findings, PCFG_E_AMBIGUOUS, "Give it once.",
+							 t->given->argument ?
+							 "the address and connect_args give \"%s\" differently" :
+							 "the address gives \"%s\" twice", name);
+		return;
 	}
-	port = value_of(a, "port");
-	if (count_items(port) > 1 && count_items(port) != nhosts)
-		add_problem(a, INVALID_PARAMETER, "Give as many ports as hosts, or one for all.",
-					"the address has %d hosts and %d ports", nhosts, count_items(port));
-	if (dbname != NULL && (strstr(dbname, "://") != NULL || strchr(dbname, '=') != NULL))
-		add_problem(a, INVALID_PARAMETER, NULL,
-					"the database name of the address is an address itself");
-	if (password != NULL && pcfg_parameter_is_placeholder(password))
-		add_problem(a, INVALID_PARAMETER, "Put the real password in its place.",
-					"the password of the address is a placeholder");
+	pcfg_address_put(t->out, name, value,
+					 t->given->argument ? PCFG_FROM_ARGUMENTS : PCFG_FROM_ADDRESS);
 }
 
 /* ----------------------------------------------------------------
- * the forms
+ * values
  * ----------------------------------------------------------------
  */
 
-/* postgresql://, whose first "scheme_len" bytes are the scheme. */
-static void
-parse_uri(PcfgAddress *a, const char *text, size_t scheme_len)
+static bool
+is_single(const PcfgJson *value)
 {
-	const char *rest = text + scheme_len + 3;
-	const char *slash = rest + strcspn(rest, "/");
-	const char *question = strchr(slash, '?');
-	const char *path_end = question != NULL ? question : slash + strlen(slash);
-	const char *at = memchr(rest, '@', (size_t) (slash - rest));
-	char	   *kept;
-	char	   *query;
-
-	if (question == NULL && slash[0] == '\0')
-	{
-		/* no path: parameters may follow the host, if behind the user */
-		const char *from = at != NULL ? at : rest;
-
-		question = strchr(from, '?');
-		if (question != NULL)
-			slash = path_end = question;
-	}
-	if (at != NULL && memchr(at + 1, '@', (size_t) (slash - at - 1)) != NULL)
-	{
-		add_problem(a, INVALID_PARAMETER, "An \"@\" in the user or password must be written %40.",
-					"the address has more than one \"@\"");
-		return;
-	}
-	if (at == NULL && memchr(slash, '@', (size_t) (path_end - slash)) != NULL)
-	{
-		add_problem(a, INVALID_PARAMETER, "A \"/\" in the user or password must be written %2F.",
-					"the address has an \"@\" behind a \"/\"");
-		return;
-	}
-	if (strchr(slash, '#') != NULL)
-	{
-		add_problem(a, INVALID_PARAMETER, "Write it as %23, or leave the part behind it out.",
-					"the address has a \"#\", which drivers read in different ways");
-		return;
-	}
-	if (memchr(slash, '&', (size_t) (path_end - slash)) != NULL)
-	{
-		add_problem(a, INVALID_PARAMETER, "The first parameter follows a \"?\", the others a \"&\".",
-					"the database name of the address has a \"&\"");
-		return;
-	}
-	if ((at != NULL && !check_escapes(a, rest, (size_t) (at - rest), "user or password")) ||
-		!check_escapes(a, at != NULL ? at + 1 : rest,
-					   (size_t) (slash - (at != NULL ? at + 1 : rest)), "host") ||
-		!check_hosts(a, at != NULL ? at + 1 : rest, slash) ||
-		!check_escapes(a, slash, (size_t) (path_end - slash), "database name"))
-		return;
-
-	kept = malloc(2 * strlen(text) + 32);
-	query = malloc(strlen(text) + 2);
-	if (kept != NULL)
-		kept[0] = '\0';
-	if (query != NULL)
-		query[0] = '\0';
-	if (kept == NULL || query == NULL)
-		a->out_of_memory = true;
-	else if (check_query(a, question != NULL ? question + 1 : "", query))
-	{
-		size_t		len = (size_t) ((question != NULL ? question : text + strlen(text)) - rest);
-
-		if (at != NULL || rest < slash)
-		{
-			if (slash > (at != NULL ? at + 1 : rest) &&
-				(strstr(query, "host=") == query || strstr(query, "&host=") != NULL))
-				add_problem(a, INVALID_PARAMETER, NULL, "the address names its host twice");
-		}
-		sprintf(kept, "postgresql://%.*s%s%s", (int) len, rest, query[0] != '\0' ? "?" : "", query);
-		if (a->nproblems == 0 && take_from_libpq(a, kept))
-			check_values(a);
-	}
-	wipe_free(kept);
-	wipe_free(query);
+	return value->type != PCFG_JSON_ARRAY && value->type != PCFG_JSON_OBJECT;
 }
 
-/* The names of a keyword string, as libpq would cut it. */
 static bool
-check_keyword_string(PcfgAddress *a, const char *text)
+is_true(const PcfgJson *value)
 {
-	char		seen[32][32];
-	int			nseen = 0;
-	int			position = 0;
-	const char *p = text;
+	return value->text[0] == 't';
+}
 
-	for (;;)
+/* Microseconds as seconds: 5, 0.25. */
+static const char *
+seconds_text(Translator *t, int64_t usecs)
+{
+	char		fraction[8];
+	size_t		len;
+
+	if (usecs % 1000000 == 0)
+		return pcfg_arena_print(&t->findings->arena, "%lld", (long long) (usecs / 1000000));
+	snprintf(fraction, sizeof(fraction), "%06d", (int) (usecs % 1000000));
+	len = strlen(fraction);
+	while (fraction[len - 1] == '0')
+		fraction[--len] = '\0';
+	return pcfg_arena_print(&t->findings->arena, "%lld.%s", (long long) (usecs / 1000000), fraction);
+}
+
+/*
+ * A time limit, in seconds without a unit; libpq takes whole ones only.
+ * False when it is none.
+ */
+static bool
+read_seconds(Translator *t, PcfgSettingId id, bool whole, int64_t *usecs)
+{
+	const PcfgJson *value = t->given->value;
+	const char *text = value->text + strspn(value->text, " ");
+	const char *hint = "Connecting always has a limit: give a number of seconds above 0, or leave it out for the default of the pool.";
+	double		number;
+	char	   *end;
+
+	if ((value->type != PCFG_JSON_NUMBER && value->type != PCFG_JSON_STRING) ||
+		strlen(text) > 40 || strspn(text, "+-.0123456789eE ") != strlen(text))
+		goto bad;
+	number = strtod(text, &end);
+	if (end == text || end[strspn(end, " ")] != '\0' || !(number > 0))
+		goto bad;
+	if (whole && number != floor(number))
 	{
-		char		name[32];
-		size_t		len;
-		int			i;
+		hint = "libpq takes whole seconds; give connect_timeout to create_target() for parts of one.";
+		goto bad;
+	}
+	/* up to the next millisecond, as a shorter limit could not be kept */
+	number = ceil(number * 1000 - 1e-6) / 1000;
+	if (number * 1e6 > (double) pcfg_settings[id].max)
+		goto bad;
+	*usecs = llround(number * 1e6);
+	if (fabs(number - strtod(text, NULL)) > 1e-9)
+		pcfg_finding_add(t->findings, PCFG_N_ROUNDED, NULL, "\"%s\" is rounded up to whole milliseconds",
+						 t->given->name);
+	return true;
 
-		p += strspn(p, " ");
-		if (*p == '\0')
+bad:
+	bad_value(t, hint);
+	return false;
+}
+
+/* Text of a value for one of libpq's keywords; NULL when it cannot be one. */
+static const char *
+keyword_text(Translator *t, const char *keyword)
+{
+	const PcfgJson *value = t->given->value;
+
+	if (value->type == PCFG_JSON_BOOL)
+	{
+		/* libpq's switches are numbers */
+		if (strcmp(keyword, "keepalives") == 0 || strcmp(keyword, "sslsni") == 0)
+			return is_true(value) ? "1" : "0";
+		bad_value(t, "Give a number or a text.");
+		return NULL;
+	}
+	if (!is_single(value))
+	{
+		bad_value(t, "Give a number or a text.");
+		return NULL;
+	}
+	if (!pcfg_parameter_is_sound(value->text))
+	{
+		pcfg_finding_add(t->findings, PCFG_E_ESCAPE, NULL,
+						 "parameter \"%s\" %s has a control character or is not valid UTF-8",
+						 t->given->name, where(t));
+		return NULL;
+	}
+	return value->text;
+}
+
+/* asyncpg takes lists of hosts and ports in JSON. */
+static const char *
+join_list(Translator *t)
+{
+	const PcfgJson *item;
+	const char *joined = NULL;
+	int			n = 0;
+
+	for (item = t->given->value->first; item != NULL; item = item->next)
+	{
+		if (++n > PCFG_MAX_HOSTS || !is_single(item) || item->type == PCFG_JSON_BOOL ||
+			strchr(item->text, ',') != NULL || !pcfg_parameter_is_sound(item->text))
+		{
+			bad_value(t, "Give a list of texts or numbers.");
+			return NULL;
+		}
+		joined = joined == NULL ? item->text :
+			pcfg_arena_print(&t->findings->arena, "%s,%s", joined, item->text);
+	}
+	return joined;
+}
+
+/* asyncpg writes verify_full, too. */
+static const char *
+with_hyphens(Translator *t, const char *text)
+{
+	char	   *copy = (char *) pcfg_arena_text(&t->findings->arena, text, strlen(text));
+	char	   *p;
+
+	for (p = copy; *p != '\0'; p++)
+		if (*p == '_')
+			*p = '-';
+	return copy;
+}
+
+/* ----------------------------------------------------------------
+ * the parameters
+ * ----------------------------------------------------------------
+ */
+
+/* May the caller give it, and does this libpq know it? */
+static bool
+check_class(Translator *t, const char *keyword, const char *value)
+{
+	switch (pcfg_option_classify(keyword, false))
+	{
+		case PCFG_OPT_UNSUPPORTED:
+			pcfg_finding_add(t->findings, PCFG_E_VERSION,
+							 pcfg_option_since(keyword) > 0 ?
+							 pcfg_arena_print(&t->findings->arena, "It came with the libpq of PostgreSQL %d.",
+											  pcfg_option_since(keyword)) : NULL,
+							 "parameter \"%s\" %s is not known to the libpq in use", t->given->name, where(t));
+			return false;
+		case PCFG_OPT_PRIVILEGED:
+			if (t->input->privileged || pcfg_option_value_is_harmless(keyword, value))
+				return true;
+			pcfg_finding_add(t->findings, PCFG_E_PRIVILEGE,
+							 strncmp(keyword, "ssl", 3) == 0 ?
+							 "It names a file of the server: a superuser or a member of pg_read_server_files can set it for the target; sslmode=require encrypts without one." :
+							 "It names a file or credential of the server: a superuser or a member of pg_read_server_files can set it for the target.",
+							 "permission denied for parameter \"%s\" %s", t->given->name, where(t));
+			return false;
+		case PCFG_OPT_REFUSED:
+			if (pcfg_option_value_is_harmless(keyword, value))
+				return true;
+			if (strcmp(keyword, "gssencmode") == 0 && !t->input->privileged)
+				pcfg_finding_add(t->findings, PCFG_E_PRIVILEGE, "Leave it out, or say disable; sslmode=require encrypts.",
+								 "permission denied for parameter \"%s\" %s", t->given->name, where(t));
+			else
+				pcfg_finding_add(t->findings, PCFG_E_REFUSED,
+								 strcmp(keyword, "gssencmode") == 0 ?
+								 "Its encryption cannot be shared by sessions; sslmode=require encrypts." : NULL,
+								 "parameter \"%s\" %s cannot be used for a pool", t->given->name, where(t));
+			return false;
+		default:
 			return true;
-		position++;
-		len = strcspn(p, " =");
-		snprintf(name, sizeof(name), "%.*s", (int) (len < 31 ? len : 31), p);
-		p += len;
-		p += strspn(p, " ");
-		if (*p != '=' || len == 0)
-		{
-			add_problem(a, SYNTAX_ERROR,
-						"Write name=value; a value with blanks stands in single quotes.",
-						"part %d of the address is not a name and a value", position);
-			return false;
-		}
-		check_name(a, name, position);
-		for (i = 0; i < nseen; i++)
-		{
-			if (strcmp(seen[i], name) == 0)
-				add_problem(a, INVALID_PARAMETER, NULL,
-							"parameter %d of the address is given twice", position);
-		}
-		if (nseen < 32)
-			memcpy(seen[nseen++], name, sizeof(name));
-		p++;
-		p += strspn(p, " ");
-		if (*p == '\'')
-		{
-			for (p++; *p != '\0' && *p != '\''; p++)
-			{
-				if (*p == '\\' && p[1] != '\0')
-					p++;
-			}
-			if (*p != '\'')
-			{
-				add_problem(a, SYNTAX_ERROR, NULL, "the address has an unclosed quote");
-				return false;
-			}
-			p++;
-		}
-		else
-		{
-			for (; *p != '\0' && *p != ' '; p++)
-			{
-				if (*p == '\\' && p[1] != '\0')
-					p++;
-			}
-		}
 	}
-}
-
-/* Is what stands before "://" a scheme that may be shown? */
-static bool
-scheme_is_showable(const char *text, size_t len)
-{
-	size_t		i;
-
-	for (i = 0; i < len; i++)
-	{
-		if (!isalnum((unsigned char) text[i]) && strchr("+.-", text[i]) == NULL)
-			return false;
-	}
-	return len > 0 && len <= 30;
 }
 
 static void
-parse_by_scheme(PcfgAddress *a, const char *text, size_t len)
+take_keyword(Translator *t, const char *keyword)
 {
-	bool		postgres = strncasecmp(text, "postgres", 8) == 0;
+	bool		asyncpg = ((t->given->argument ? t->parts.argument_names : t->parts.address_names) &
+						   (PCFG_ASYNCPG | PCFG_ASYNCPG_DSN)) != 0;
+	const char *value;
+	const char *legal;
 
-	if ((len == 10 && strncasecmp(text, "postgresql", 10) == 0) || (len == 8 && postgres))
-	{
-		if (strncmp(text, "postgresql", len) != 0)
-			add_notice(a, "the scheme of the address is accepted in upper case, which libpq itself refuses");
-		parse_uri(a, text, len);
-	}
-	else if (!scheme_is_showable(text, len))
-		add_problem(a, INVALID_PARAMETER, "It begins with postgresql:// or postgres://.",
-					"the address has no scheme that is known");
-	else if (postgres && memchr(text, '+', len) != NULL)
-		add_problem(a, INVALID_PARAMETER,
-					"Write postgresql:// without the driver; a parameter may have another name there: connect_timeout, not timeout; sslmode, not ssl.",
-					"addresses of SQLAlchemy with a driver (\"%.*s\") are not read yet", (int) len, text);
+	if (asyncpg && t->given->value->type == PCFG_JSON_ARRAY &&
+		(strcmp(keyword, "host") == 0 || strcmp(keyword, "port") == 0))
+		value = join_list(t);
 	else
-		add_problem(a, INVALID_PARAMETER, "It begins with postgresql:// or postgres://.",
-					"\"%.*s\" is not the scheme of a PostgreSQL address", (int) len, text);
-}
-
-/* What comes along when an address is copied from a console or a file. */
-static bool
-check_accidents(PcfgAddress *a, const char *text)
-{
-	const char *scheme = strstr(text, "://");
-	const char *eq = strchr(text, '=');
-
-	if (text[0] == '\'' || text[0] == '"' || text[0] == '`')
-		add_problem(a, INVALID_PARAMETER, "Leave the quotes around the address out.",
-					"the address begins with a quote");
-	else if (strncmp(text, "psql ", 5) == 0)
-		add_problem(a, INVALID_PARAMETER, "Leave the command out and keep the address.",
-					"the address begins with a psql command");
-	else if (scheme != NULL && eq != NULL && eq < scheme && eq - text <= 64 &&
-			 strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789") == (size_t) (eq - text))
-		add_problem(a, INVALID_PARAMETER, "Leave the name and the \"=\" before the address out.",
-					"the address begins with the name of a variable");
-	else if (strncmp(text, "PGPASSWORD=", 11) == 0)
-		add_problem(a, INVALID_PARAMETER, NULL, "the address begins with the name of a variable");
-	return a->nproblems == 0;
+		value = keyword_text(t, keyword);
+	if (value == NULL)
+		return;
+	if (value[0] == '\0')
+	{
+		pcfg_finding_add(t->findings, PCFG_N_EMPTY, NULL, "parameter \"%s\" %s has no value and is left out",
+						 t->given->name, where(t));
+		return;
+	}
+	if (asyncpg && strcmp(keyword, "sslmode") == 0)
+		value = with_hyphens(t, value);
+	legal = pcfg_option_check_value(keyword, value);
+	if (legal != NULL)
+	{
+		bad_value(t, pcfg_arena_print(&t->findings->arena, "Possible is: %s.", legal));
+		return;
+	}
+	if (!check_class(t, keyword, value))
+		return;
+	if (strcmp(keyword, "tcp_user_timeout") == 0 && strtol(value, NULL, 10) > 0 && strtol(value, NULL, 10) < 100)
+		pcfg_finding_add(t->findings, PCFG_N_WARNING, "It is in milliseconds.", "tcp_user_timeout is very short");
+	put(t, keyword, value);
 }
 
 static void
-parse_trimmed(PcfgAddress *a, const char *text)
+take_limit(Translator *t, const char *setting, bool total)
 {
-	const char *scheme = strstr(text, "://");
-	const char *eq = strchr(text, '=');
+	PcfgVocabulary names = t->given->argument ? t->parts.argument_names : t->parts.address_names;
+	bool		whole = (names & (PCFG_LIBPQ | PCFG_PSYCOPG2)) != 0 && t->parts.driver != PCFG_PSYCOPG;
+	int64_t		usecs;
 
-	if (text[0] == '\0')
-		add_problem(a, INVALID_PARAMETER, "Its form is postgresql://user:password@host:port/database.",
-					"the address is empty");
-	else if (!pcfg_parameter_is_sound(text))
-		add_problem(a, INVALID_PARAMETER, NULL,
-					"the address has a control character or is not valid UTF-8");
-	else if (!check_accidents(a, text))
+	if (!read_seconds(t, pcfg_setting_find(setting)->id, whole, &usecs))
 		return;
-	else if (strncasecmp(text, "jdbc:", 5) == 0)
-		add_problem(a, INVALID_PARAMETER,
-					"Write postgresql://user:password@host:port/database instead.",
-					"addresses of JDBC are not read");
-	else if (scheme != NULL && (eq == NULL || scheme < eq))
-		parse_by_scheme(a, text, (size_t) (scheme - text));
-	else if (eq == NULL)
-		add_problem(a, SYNTAX_ERROR, "Its form is postgresql://user:password@host:port/database, or host=... user=... password=....",
-					"the address is neither a URL nor a list of name=value");
-	else if (check_keyword_string(a, text) && a->nproblems == 0 && take_from_libpq(a, text))
-		check_values(a);
+	if ((names & (PCFG_ASYNCPG | PCFG_ASYNCPG_DSN)) != 0 && t->given->value->type == PCFG_JSON_STRING)
+		pcfg_finding_add(t->findings, PCFG_N_ALIAS, NULL,
+						 "\"%s\" is accepted as text; asyncpg itself takes it as a number in connect_args only",
+						 t->given->name);
+	/* one limit for all hosts leaves each of them as much */
+	if (total)
+		put(t, "connect_deadline", seconds_text(t, usecs));
+	put(t, setting, seconds_text(t, usecs));
+}
+
+/* asyncpg's ssl: one of the modes, or a switch in JSON. */
+static void
+take_ssl(Translator *t)
+{
+	const PcfgJson *value = t->given->value;
+	const char *mode;
+
+	if (value->type == PCFG_JSON_BOOL && !is_true(value))
+	{
+		put(t, "sslmode", "disable");
+		return;
+	}
+	if (value->type == PCFG_JSON_BOOL)
+	{
+		if (!pcfg_option_has_system_roots())
+		{
+			pcfg_finding_add(t->findings, PCFG_E_VERSION,
+							 "Say \"require\" to encrypt, or \"verify-full\" with a sslrootcert that an administrator sets; true checks against the system's certificates, which libpq can from PostgreSQL 16 on.",
+							 "\"ssl\": true needs a newer libpq");
+			return;
+		}
+		put(t, "sslmode", "verify-full");
+		put(t, "sslrootcert", "system");
+		return;
+	}
+	mode = value->type == PCFG_JSON_STRING ? with_hyphens(t, value->text) : "";
+	if (mode[0] == '\0' || pcfg_option_check_value("sslmode", mode) != NULL)
+		bad_value(t, "Say ssl=require to encrypt, or ssl=verify-full to encrypt and check; possible is: disable, allow, prefer, require, verify-ca, verify-full.");
+	else
+		put(t, "sslmode", mode);
+}
+
+/* libpq knows this one value of ssl, in an address only. */
+static void
+take_ssl_true(Translator *t)
+{
+	if (strcmp(t->given->value->text, "true") == 0)
+		put(t, "sslmode", "require");
+	else
+		bad_value(t, "Write sslmode=require to encrypt, or sslmode=verify-full to encrypt and check.");
+}
+
+static void
+take_requiressl(Translator *t)
+{
+	const char *text = is_single(t->given->value) ? t->given->value->text : "";
+
+	if (strcmp(text, "1") == 0)
+		put(t, "sslmode", "require");
+	else if (strcmp(text, "0") == 0)
+		pcfg_finding_add(t->findings, PCFG_N_IGNORED, NULL, "\"requiressl\" %s is left out", where(t));
+	else
+		bad_value(t, "Write sslmode=require.");
+}
+
+/* Any text would be true to asyncpg, "false" too. */
+static void
+take_direct_tls(Translator *t)
+{
+	const PcfgJson *value = t->given->value;
+
+	if (value->type != PCFG_JSON_BOOL)
+		bad_value(t, "Give true or false, in connect_args.");
+	else if (is_true(value) && check_class(t, "sslnegotiation", "direct"))
+		put(t, "sslnegotiation", "direct");
+}
+
+static void
+add_options(Translator *t, const char *words)
+{
+	if (t->options[0] == '\0' && t->given != NULL && t->given->argument)
+		t->options_origin = PCFG_FROM_ARGUMENTS;
+	t->options = t->options[0] == '\0' ? words :
+		pcfg_arena_print(&t->findings->arena, "%s %s", t->options, words);
+}
+
+static void
+take_options(Translator *t)
+{
+	const char *value = keyword_text(t, "options");
+
+	if (value != NULL && value[0] != '\0')
+		add_options(t, value);
+}
+
+static void
+take_server_setting(Translator *t, const char *name, const PcfgJson *value)
+{
+	PcfgServerSetting result;
+
+	if (!pcfg_server_setting_read(&result, t->findings, name, value))
+		return;
+	if (result.keyword != NULL)
+		put(t, result.keyword, result.text);
+	else if (result.text != NULL)
+		add_options(t, result.text);
+}
+
+static void
+take_server_settings(Translator *t)
+{
+	const PcfgJson *value = t->given->value;
+	const PcfgJson *item;
+	int			n = 0;
+
+	/* what ?server_settings={...} gives */
+	if (value->type == PCFG_JSON_STRING)
+		value = pcfg_json_parse(&t->findings->arena, value->text);
+	if (value == NULL || value->type != PCFG_JSON_OBJECT)
+	{
+		bad_value(t, "Give an object: {\"server_settings\": {\"name\": \"value\"}}.");
+		return;
+	}
+	for (item = value->first; item != NULL; item = item->next)
+	{
+		if (n++ == PCFG_MAX_GIVEN)
+		{
+			bad_value(t, "There are too many of them.");
+			return;
+		}
+		if (item->type != PCFG_JSON_NULL)
+			take_server_setting(t, item->name, item);
+	}
+}
+
+/* A number that tunes a cache; switched off, it tells of a pooler. */
+static void
+ignore_count(Translator *t)
+{
+	const PcfgJson *value = t->given->value;
+	bool		off = value->type == PCFG_JSON_NULL || strcmp(value->text, "0") == 0;
+
+	if (value->type != PCFG_JSON_NULL &&
+		(!is_single(value) || value->type == PCFG_JSON_BOOL || value->text[0] == '\0' ||
+		 strspn(value->text, "0123456789") != strlen(value->text)))
+		bad_value(t, "Give a whole number from 0 on, or leave it out: it tunes a driver.");
+	else
+		pcfg_finding_add(t->findings, PCFG_N_IGNORED, off ? POOLER_HINT : NULL,
+						 "\"%s\" %s tunes a driver and is left out", t->given->name, where(t));
+}
+
+static void
+take_autocommit(Translator *t)
+{
+	if (t->given->value->type != PCFG_JSON_BOOL)
+		bad_value(t, "Give true or false, in connect_args.");
+	else if (!is_true(t->given->value))
+		bad_value(t, "Each call commits by itself; leave it out.");
+}
+
+static void
+refuse_name(Translator *t, const PcfgVerdict *verdict)
+{
+	const char *name = t->given->name;
+	const char *nearest;
+	PcfgArena  *arena = &t->findings->arena;
+
+	if (verdict->known)
+	{
+		static const char *const what[] = {"is not known to libpq", "cannot be used for a pool", "belongs to another driver"};
+
+		pcfg_finding_add(t->findings, verdict->kind, verdict->hint, "parameter \"%s\" %s %s", name, where(t),
+						 what[verdict->kind == PCFG_E_UNKNOWN ? 0 : verdict->kind == PCFG_E_REFUSED ? 1 : 2]);
+		return;
+	}
+	/* it may be half a password: its place is told, not itself */
+	nearest = pcfg_parameter_nearest(name, t->given->argument ?
+									 t->parts.argument_names : t->parts.address_names);
+	pcfg_finding_add(t->findings, PCFG_E_UNKNOWN,
+					 nearest != NULL ? pcfg_arena_print(arena, "Perhaps you meant \"%s\".", nearest) :
+					 t->given->argument ? "connect_args takes the parameters of the driver." :
+					 "A \"&\" or \"=\" in a value must be written %26 or %3D.",
+					 "parameter %d %s is not known", t->given->position, where(t));
+}
+
+static void
+translate(Translator *t)
+{
+	PcfgVocabulary names = t->given->argument ? t->parts.argument_names : t->parts.address_names;
+	PcfgVerdict verdict;
+
+	if (t->given->identity)
+	{
+		take_keyword(t, t->given->name);
+		return;
+	}
+	if (strcmp(t->given->name, "ssl") == 0 && !t->given->argument && t->parts.grammar == PCFG_URI &&
+		names == PCFG_LIBPQ)
+	{
+		take_ssl_true(t);
+		return;
+	}
+	verdict = pcfg_parameter_judge(t->given->name, names);
+	switch (verdict.action)
+	{
+		case PCFG_TAKE:
+			take_keyword(t, verdict.as);
+			break;
+		case PCFG_TAKE_SECONDS:
+			take_limit(t, verdict.as, false);
+			break;
+		case PCFG_TAKE_TOTAL:
+			take_limit(t, "connect_timeout", true);
+			break;
+		case PCFG_TAKE_SSL:
+			take_ssl(t);
+			break;
+		case PCFG_TAKE_REQUIRESSL:
+			take_requiressl(t);
+			break;
+		case PCFG_TAKE_DIRECT_TLS:
+			take_direct_tls(t);
+			break;
+		case PCFG_TAKE_SERVER_SETTINGS:
+			take_server_settings(t);
+			break;
+		case PCFG_TAKE_SERVER_SETTING:
+			take_server_setting(t, t->given->name, t->given->value);
+			break;
+		case PCFG_TAKE_OPTIONS:
+			take_options(t);
+			break;
+		case PCFG_TAKE_AUTOCOMMIT:
+			take_autocommit(t);
+			break;
+		case PCFG_IGNORE:
+			pcfg_finding_add(t->findings, PCFG_N_IGNORED, NULL, "\"%s\" %s tunes a driver and is left out",
+							 t->given->name, where(t));
+			break;
+		case PCFG_IGNORE_COUNT:
+			ignore_count(t);
+			break;
+		case PCFG_REFUSE:
+			refuse_name(t, &verdict);
+			break;
+	}
+}
+
+static void
+add_arguments(Translator *t)
+{
+	PcfgJson   *object = pcfg_json_parse(&t->findings->arena, t->input->connect_args);
+
+	if (object == NULL || object->type != PCFG_JSON_OBJECT)
+		pcfg_finding_add(t->findings, PCFG_E_VALUE, "Write it as {\"name\": value}.",
+						 "connect_args is not a JSON object");
+	else
+		pcfg_grammar_add_arguments(&t->parts, t->findings, object);
 }
 
 void
-pcfg_address_parse(PcfgAddress *a, const char *text)
+pcfg_address_parse(PcfgAddress *address, const PcfgAddressInput *input)
 {
-	size_t		len;
-	char	   *copy;
+	Translator	t = {address, &address->findings, input};
+	int			i;
 
-	memset(a, 0, sizeof(*a));
-	text += strspn(text, " \t\r\n\f\v");
-	len = strlen(text);
-	while (len > 0 && strchr(" \t\r\n\f\v", text[len - 1]) != NULL)
-		len--;
-	if (len > PCFG_ADDRESS_MAX)
+	memset(address, 0, sizeof(*address));
+	t.options = "";
+	pcfg_grammar_split(&t.parts, t.findings, input->text, input->driver);
+	if (input->connect_args != NULL)
+		add_arguments(&t);
+	for (i = 0; i < t.parts.ngiven; i++)
 	{
-		add_problem(a, INVALID_PARAMETER, NULL, "the address is longer than %d bytes", PCFG_ADDRESS_MAX);
-		return;
+		t.given = &t.parts.given[i];
+		translate(&t);
 	}
-	copy = malloc(len + 1);
-	if (copy == NULL)
-	{
-		a->out_of_memory = true;
-		return;
-	}
-	memcpy(copy, text, len);
-	copy[len] = '\0';
-	parse_trimmed(a, copy);
-	wipe_free(copy);
+	t.given = NULL;
+	if (input->options != NULL)
+		add_options(&t, input->options);
+	if (t.options[0] != '\0')
+		pcfg_address_put(address, "options", t.options, t.options_origin);
+	pcfg_check_address(address, input->text != NULL, input->pooler,
+					   (t.parts.address_names & (PCFG_ASYNCPG | PCFG_ASYNCPG_DSN)) != 0);
+	if (t.findings->nerrors > 0 || t.findings->arena.failed)
+		address->nkeywords = 0;
 }

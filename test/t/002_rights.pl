@@ -1,6 +1,7 @@
 # Who may use which target, with which identity.
 use strict;
 use warnings;
+use File::Spec;
 use PoolConfig;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -80,13 +81,31 @@ fails_with($local, 'SET ROLE alice; ' . sprintf($call, 'trusting') . ';', '2F003
 fails_with($local, "SET ROLE alice; CREATE USER MAPPING FOR alice SERVER nopw OPTIONS (user 'trusted', password_required 'false');",
 	'42501', 'superuser-only', 'nobody waives the rule for himself');
 
-# --- nothing of the server's own account
-my $home = $local->basedir;
-fails_with($local, sprintf(q{ALTER SERVER nopw OPTIONS (ADD %s '%s/x');}, $_, $home), 'HV00D', $_,
-	"a server cannot name $_") for qw(passfile service);
-fails_with($local, sprintf(q{GRANT USAGE ON FOREIGN DATA WRAPPER pool_config TO alice; SET ROLE alice;
-	CREATE SERVER files FOREIGN DATA WRAPPER pool_config OPTIONS (host 'h', sslrootcert '%s/x');}, $home),
-	'42501', 'permission denied to set option "sslrootcert"', 'files are for superusers');
+# --- of the server's own account only what somebody trusted with it names
+my $files = File::Spec->rel2abs(PostgreSQL::Test::Utils::tempdir());
+append_to_file("$files/pass", sprintf("127.0.0.1:%d:postgres:app:app-secret\n", $remote->port));
+chmod 0600, "$files/pass";
+$local->safe_psql('postgres', q{
+	CREATE ROLE carol LOGIN;
+	GRANT USAGE ON FOREIGN DATA WRAPPER pool_config TO alice, carol;
+	GRANT pg_read_server_files TO carol;
+});
+for my $option ('passfile', 'service', 'sslrootcert', 'krbsrvname')
+{
+	fails_with($local, "SET ROLE alice; CREATE SERVER files FOREIGN DATA WRAPPER pool_config OPTIONS (host 'h', $option '$files/pass');",
+		'42501', "permission denied to set option \"$option\"", "$option is not for everybody");
+}
+$local->safe_psql('postgres', sprintf(q{
+	SET ROLE carol;
+	CREATE SERVER files FOREIGN DATA WRAPPER pool_config OPTIONS (host '127.0.0.1', port '%d', dbname 'postgres', sslmode 'disable', passfile '%s/pass');
+	CREATE USER MAPPING FOR PUBLIC SERVER files OPTIONS (user 'app');
+	GRANT USAGE ON FOREIGN SERVER files TO PUBLIC;
+}, $remote->port, $files));
+sql_ok($local, sprintf($call, 'files'), '1', 'the password of a file that a member of pg_read_server_files named serves a superuser');
+fails_with($local, "SET ROLE $_; " . sprintf($call, 'files') . ';', '2F003', 'must provide a password',
+	"and not $_") for qw(alice carol);
+fails_with($local, q{REVOKE pg_read_server_files FROM carol; } . sprintf($call, 'files') . ';',
+	'42501', 'needs a superuser', 'and not when the owner of the target is no longer trusted');
 
 # --- secrets
 my $canary = 'canary-4711';

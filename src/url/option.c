@@ -1,6 +1,6 @@
 /*-------------------------------------------------------------------------
  *
- * backend/target_options.c
+ * url/option.c
  *	  Which connection options a target may carry, and on whose authority.
  *
  * Floor 1; backends; no server header.  Promises that no option passes that
@@ -9,12 +9,15 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "backend/target_options.h"
+#include "url/option.h"
 
+#include <libpq-fe.h>
+#include <limits.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
-#include "libpq-fe.h"
 #include "shared/setting_table.h"
 
 typedef struct OptionRule
@@ -22,7 +25,16 @@ typedef struct OptionRule
 	const char *name;
 	PcfgOptionClass class;
 	bool		local;			/* of ours: libpq does not know it */
+	int			since;			/* PostgreSQL's version; 0 = all of ours */
+	const char *legal;			/* what a value may be, for people; NULL = any */
+	int			min;			/* a whole number from min to max, when max is set; */
+	int			max;			/* else one of the words of "legal" */
+	bool		any_case;		/* these words in capitals, too */
 } OptionRule;
+
+#define FLAG		.legal = "0 or 1", .min = 0, .max = 1
+#define SECONDS		.legal = "a whole number of seconds", .min = 0, .max = INT_MAX
+#define TLS_VERSION	.legal = "TLSv1, TLSv1.1, TLSv1.2, TLSv1.3", .any_case = true
 
 static const OptionRule rules[] = {
 	/* where to, and how to speak to it */
@@ -30,27 +42,29 @@ static const OptionRule rules[] = {
 	{"hostaddr", PCFG_OPT_SERVER},
 	{"port", PCFG_OPT_SERVER},
 	{"dbname", PCFG_OPT_SERVER},
-	{"target_session_attrs", PCFG_OPT_SERVER},
-	{"load_balance_hosts", PCFG_OPT_SERVER},
+	{"target_session_attrs", PCFG_OPT_SERVER,
+	.legal = "any, read-write, read-only, primary, standby, prefer-standby"},
+	{"load_balance_hosts", PCFG_OPT_SERVER, .since = 16, .legal = "disable, random"},
 	{"application_name", PCFG_OPT_SERVER},
 	{"fallback_application_name", PCFG_OPT_SERVER},
 	{"options", PCFG_OPT_SERVER},
-	{"keepalives", PCFG_OPT_SERVER},
-	{"keepalives_idle", PCFG_OPT_SERVER},
-	{"keepalives_interval", PCFG_OPT_SERVER},
-	{"keepalives_count", PCFG_OPT_SERVER},
-	{"tcp_user_timeout", PCFG_OPT_SERVER},
+	{"keepalives", PCFG_OPT_SERVER, FLAG},
+	{"keepalives_idle", PCFG_OPT_SERVER, SECONDS},
+	{"keepalives_interval", PCFG_OPT_SERVER, SECONDS},
+	{"keepalives_count", PCFG_OPT_SERVER, .legal = "a whole number", .min = 0, .max = INT_MAX},
+	{"tcp_user_timeout", PCFG_OPT_SERVER,
+	.legal = "a whole number of milliseconds", .min = 0, .max = INT_MAX},
 
 	/* protection that names no file */
-	{"sslmode", PCFG_OPT_SERVER},
-	{"sslnegotiation", PCFG_OPT_SERVER},
-	{"sslcompression", PCFG_OPT_SERVER},
-	{"sslsni", PCFG_OPT_SERVER},
-	{"sslcertmode", PCFG_OPT_SERVER},
-	{"ssl_min_protocol_version", PCFG_OPT_SERVER},
-	{"ssl_max_protocol_version", PCFG_OPT_SERVER},
-	{"channel_binding", PCFG_OPT_SERVER},
-	{"require_auth", PCFG_OPT_SERVER},
+	{"sslmode", PCFG_OPT_SERVER, .legal = "disable, allow, prefer, require, verify-ca, verify-full"},
+	{"sslnegotiation", PCFG_OPT_SERVER, .since = 17, .legal = "postgres, direct"},
+	{"sslcompression", PCFG_OPT_SERVER, FLAG},
+	{"sslsni", PCFG_OPT_SERVER, FLAG},
+	{"sslcertmode", PCFG_OPT_SERVER, .since = 16, .legal = "disable, allow, require"},
+	{"ssl_min_protocol_version", PCFG_OPT_SERVER, TLS_VERSION},
+	{"ssl_max_protocol_version", PCFG_OPT_SERVER, TLS_VERSION},
+	{"channel_binding", PCFG_OPT_SERVER, .legal = "disable, prefer, require"},
+	{"require_auth", PCFG_OPT_SERVER, .since = 16},
 
 	/* who */
 	{"user", PCFG_OPT_MAPPING},
@@ -58,22 +72,22 @@ static const OptionRule rules[] = {
 	{"sslpassword", PCFG_OPT_MAPPING},
 	{"password_required", PCFG_OPT_MAPPING, .local = true},
 
-	/* read by the account that runs the server */
+	/* files and credentials of the account that runs the server */
 	{"sslcert", PCFG_OPT_PRIVILEGED},
 	{"sslkey", PCFG_OPT_PRIVILEGED},
 	{"sslrootcert", PCFG_OPT_PRIVILEGED},
 	{"sslcrl", PCFG_OPT_PRIVILEGED},
 	{"sslcrldir", PCFG_OPT_PRIVILEGED},
 	{"requirepeer", PCFG_OPT_PRIVILEGED},
+	{"service", PCFG_OPT_PRIVILEGED},
+	{"servicefile", PCFG_OPT_PRIVILEGED, .since = 19},
+	{"passfile", PCFG_OPT_PRIVILEGED},
+	{"krbsrvname", PCFG_OPT_PRIVILEGED},
+	{"gsslib", PCFG_OPT_PRIVILEGED},
+	{"gssdelegation", PCFG_OPT_PRIVILEGED, .since = 16, FLAG},
 
-	/* credentials of that account, files it would write, other protocols */
-	{"service", PCFG_OPT_REFUSED},
-	{"servicefile", PCFG_OPT_REFUSED},
-	{"passfile", PCFG_OPT_REFUSED},
-	{"gssencmode", PCFG_OPT_REFUSED},
-	{"gsslib", PCFG_OPT_REFUSED},
-	{"gssdelegation", PCFG_OPT_REFUSED},
-	{"krbsrvname", PCFG_OPT_REFUSED},
+	/* an encryption that a pool cannot lend, files it would write, other protocols */
+	{"gssencmode", PCFG_OPT_REFUSED, .legal = "disable, prefer, require"},
 	{"sslkeylogfile", PCFG_OPT_REFUSED},
 	{"scram_client_key", PCFG_OPT_REFUSED},
 	{"scram_server_key", PCFG_OPT_REFUSED},
@@ -161,6 +175,60 @@ pcfg_option_classify(const char *name, bool foreign_wrapper)
 	return PCFG_OPT_UNSUPPORTED;
 }
 
+int
+pcfg_option_since(const char *name)
+{
+	const OptionRule *rule = find_rule(name);
+
+	return rule != NULL ? rule->since : 0;
+}
+
+/* As libpq reads it: blanks around it, no more than an int. */
+static bool
+is_number_within(const char *text, int min, int max)
+{
+	const char *digits = text + strspn(text, " \t\n\v\f\r");
+	char	   *end;
+	long		value;
+
+	if (strspn(digits, "+-0123456789") == 0 || strlen(digits) > 32)
+		return false;
+	value = strtol(digits, &end, 10);
+	return end != digits && end[strspn(end, " \t\n\v\f\r")] == '\0' &&
+		value >= min && value <= max;
+}
+
+/* Is the word one of a list written as "a, b, c"? */
+static bool
+is_word_of(const char *word, const char *list, bool any_case)
+{
+	size_t		len = strlen(word);
+
+	while (*list != '\0')
+	{
+		size_t		n = strcspn(list, ",");
+
+		if (n == len && (any_case ? strncasecmp(list, word, n) : strncmp(list, word, n)) == 0)
+			return true;
+		list += n;
+		list += strspn(list, ", ");
+	}
+	return false;
+}
+
+const char *
+pcfg_option_check_value(const char *name, const char *value)
+{
+	const OptionRule *rule = find_rule(name);
+
+	if (rule == NULL || rule->legal == NULL || value[0] == '\0')
+		return NULL;
+	if (rule->max != 0 ? is_number_within(value, rule->min, rule->max) :
+		is_word_of(value, rule->legal, rule->any_case))
+		return NULL;
+	return rule->legal;
+}
+
 bool
 pcfg_option_fits_mapping(const char *name)
 {
@@ -176,8 +244,14 @@ pcfg_option_value_is_harmless(const char *name, const char *value)
 		return strcmp(value, "disable") == 0 || strcmp(value, "prefer") == 0;
 	/* an older libpq would look for a file of that name */
 	if (strcmp(name, "sslrootcert") == 0)
-		return strcmp(value, "system") == 0 && PQlibVersion() >= 160000;
+		return strcmp(value, "system") == 0 && pcfg_option_has_system_roots();
 	return false;
+}
+
+bool
+pcfg_option_has_system_roots(void)
+{
+	return PQlibVersion() >= 160000;
 }
 
 const char *
