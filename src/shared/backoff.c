@@ -26,8 +26,8 @@ static const char *const lasting_codes[] = {
 };
 
 /*
- * Words of libpq and of proxies that carry no code of their own.  libpq's may
- * be translated; then the failure passes for one that ends by itself.
+ * Words of libpq and of proxies that carry no code of their own.  The worker
+ * has libpq's not translated.
  */
 static const char *const lasting_words[] = {
 	"certificate verify failed", "does not match host name",

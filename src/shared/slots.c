@@ -180,7 +180,7 @@ pcfg_slot_connect_failed(int index, const char *sqlstate, const char *message,
 	PcfgPool   *pool = &pcfg_pools[slot->pool];
 	PcfgWakes		wakes = {0};
 	bool		lasting = sqlstate[0] != '\0' &&
-		pcfg_failure_class(sqlstate, message) == PCFG_FAILURE_LASTING;
+		pcfg_failure_class(sqlstate, said[0] != '\0' ? said : message) == PCFG_FAILURE_LASTING;
 
 	if (lasting)
 		LWLockAcquire(&pcfg_shared->directory_lock, LW_EXCLUSIVE);

@@ -276,7 +276,8 @@ login_ended(void *arg, PcfgLoginResult *result)
 		PcfgTime	retry_at;
 
 		report_failure(pool, result);
-		retry_at = pcfg_backoff_next(pcfg_failure_class(result->sqlstate, result->message),
+		retry_at = pcfg_backoff_next(pcfg_failure_class(result->sqlstate, result->said[0] != '\0' ?
+														result->said : result->message),
 									 pcfg_pools[pool].cause.failures + 1, pcfg_now(),
 									 pg_prng_double(&pg_global_prng_state));
 		set_phase(c, NONE);
