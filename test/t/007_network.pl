@@ -176,13 +176,14 @@ for my $n (1, 2, 3, 5, 7)
 }
 at_rest('after slices');
 
-# --- silence: who called is back by his own limit, or when told
+# --- silence: who called is back by his own limit, or when told; the rules
+# meet the caller's statement, but neither a ping nor a reset of the worker's
 my %silence = (
-	'the reply is held back'     => sub { $proxy->rule('down message 1 hold') },
+	'the reply is held back'     => sub { $proxy->rule('down type T hold') },
 	'half of a message comes'    => sub { $proxy->rule('down type D hold 7') },
-	'the replies are swallowed'  => sub { $proxy->rule('down message 1 swallow') },
-	'the statement never arrives' => sub { $proxy->rule('up message 1 swallow') },
-	'cancel requests hang, too'  => sub { $proxy->rule('down message 1 hold'); $proxy->tell('cancels', 'hang') },
+	'the replies are swallowed'  => sub { $proxy->rule('down type T swallow') },
+	'the statement never arrives' => sub { $proxy->rule('up match 4711 swallow') },
+	'cancel requests hang, too'  => sub { $proxy->rule('down type T hold'); $proxy->tell('cancels', 'hang') },
 );
 for my $silence (sort keys %silence)
 {
@@ -223,7 +224,7 @@ for my $silence (sort keys %silence)
 # also while requests to cancel hang, as more of them do than there once were helpers
 for (1 .. 5)
 {
-	$proxy->rule('down message 1 hold');
+	$proxy->rule('down type T hold');
 	$proxy->tell('cancels', 'hang');
 	$local->psql('postgres', q{SET statement_timeout = '100ms'; SELECT pool_config.exec('crm', 'select 1')});
 	$proxy->clear;
