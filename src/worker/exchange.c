@@ -18,6 +18,9 @@
 /* A message longer than this is refused; statements of ours return little. */
 #define IN_SIZE		65536
 
+/* So often a turn reads; a remote that never stops talking has its limit. */
+#define READS_A_TURN	16
+
 struct PcfgExchange
 {
 	int			sock;
@@ -148,10 +151,11 @@ static void
 socket_ready(void *arg)
 {
 	PcfgExchange *x = arg;
+	int			i;
 
 	if (!send_rest(x))
 		return;
-	for (;;)
+	for (i = 0; i < READS_A_TURN; i++)
 	{
 		size_t		room;
 		char	   *space = pcfg_buffer_space(&x->buffer, &room);
