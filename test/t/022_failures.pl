@@ -35,7 +35,7 @@ my @runs = map { start_psql($local, $calls x 5) } 1 .. 10;
 finish_psql($_) for @runs;
 my $errors = join '', map { $_->{err} } @runs;
 is(scalar(() = $errors =~ /ERROR:  08001: could not connect to target "wrong"/g), 50, 'a wrong password: each call is told');
-is(scalar(() = $errors =~ /password authentication failed/g), 50, 'with the cause');
+is(scalar(() = $errors =~ /^DETAIL: .*password authentication failed/mg), 50, 'with the cause');
 is(logged(qr/password authentication failed for user "app"/), 1, 'and the remote is asked once');
 like($errors, qr/HINT:  Correct the user mapping of the target. The next attempt is made in \d+ s/, 'when it will be asked again');
 is(sql(q{SELECT state FROM pool_config.pools WHERE target = 'wrong'}), 'down', 'the pool is down');
