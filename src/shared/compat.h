@@ -12,12 +12,13 @@
 
 #include "postgres.h"
 
+#include "libpq-fe.h"
+
 #include "catalog/pg_foreign_server.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "storage/latch.h"
 #include "storage/proc.h"
-#include "utils/acl.h"
 #include "utils/acl.h"
 #include "utils/guc_tables.h"
 #include "utils/memutils.h"
@@ -42,6 +43,54 @@
 	 (PQlibVersion() / 10000 == 17 && PQlibVersion() % 10000 >= 1) || \
 	 (PQlibVersion() / 10000 == 16 && PQlibVersion() % 10000 >= 5) || \
 	 (PQlibVersion() / 10000 == 15 && PQlibVersion() % 10000 >= 9))
+
+/*
+ * A cancel request as libpq sends it, in one blocking call.  From 17 on it is
+ * encrypted where its connection is, and checks what that one checks.
+ */
+#ifdef LIBPQ_HAS_ASYNC_CANCEL
+typedef PGcancelConn PcfgLibpqCancel;
+
+static inline PcfgLibpqCancel *
+pcfg_libpq_cancel_make(PGconn *conn)
+{
+	return PQcancelCreate(conn);
+}
+
+static inline void
+pcfg_libpq_cancel_send(PcfgLibpqCancel *cancel)
+{
+	(void) PQcancelBlocking(cancel);
+}
+
+static inline void
+pcfg_libpq_cancel_free(PcfgLibpqCancel *cancel)
+{
+	PQcancelFinish(cancel);
+}
+#else
+typedef PGcancel PcfgLibpqCancel;
+
+static inline PcfgLibpqCancel *
+pcfg_libpq_cancel_make(PGconn *conn)
+{
+	return PQgetCancel(conn);
+}
+
+static inline void
+pcfg_libpq_cancel_send(PcfgLibpqCancel *cancel)
+{
+	char		errbuf[256];
+
+	(void) PQcancel(cancel, errbuf, sizeof(errbuf));
+}
+
+static inline void
+pcfg_libpq_cancel_free(PcfgLibpqCancel *cancel)
+{
+	PQfreeCancel(cancel);
+}
+#endif
 
 /*
  * A function callable from SQL.  We are built with hidden symbols, as the

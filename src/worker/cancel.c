@@ -9,13 +9,13 @@
  * ever when the remote takes the request and says nothing.  So it runs in
  * helper processes that do nothing else and live for a moment: they have left
  * the shared memory, hold no descriptor of ours, and end by an alarm.  A
- * thread could not be ended without leaving its socket behind.  libpq from 17
- * on has a call that does not block, but it asks for a connection of its own
- * to be kept, so the one way serves all versions.
+ * thread could not be ended without leaving its socket behind.  One way for
+ * all versions of libpq; from 17 on the request is encrypted where its
+ * connection is.
  *
  *-------------------------------------------------------------------------
  */
-#include "postgres.h"
+#include "shared/compat.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -39,7 +39,7 @@
 
 struct PcfgCancelKey
 {
-	PGcancel   *cancel;
+	PcfgLibpqCancel *cancel;
 	PcfgCancelled done;			/* NULL = nobody waits for it */
 	void	   *arg;
 	PcfgCancelKey *next;
@@ -79,7 +79,6 @@ run_helper(const PcfgCancelKey *key, int pipe_end)
 {
 	struct itimerval limit = {{0, 0}, {HELPER_LIFE, 0}};
 	sigset_t	none;
-	char		errbuf[256];
 	int			i;
 
 	for (i = 1; i < NSIG; i++)
@@ -91,7 +90,7 @@ run_helper(const PcfgCancelKey *key, int pipe_end)
 		(void) dup2(pipe_end, 3);
 	close_inherited();
 	PGSharedMemoryDetach();
-	(void) PQcancel(key->cancel, errbuf, sizeof(errbuf));
+	pcfg_libpq_cancel_send(key->cancel);
 	_exit(0);
 }
 
@@ -212,7 +211,7 @@ pcfg_cancel_key_make(PGconn *conn)
 
 	if (key == NULL)
 		return NULL;
-	key->cancel = PQgetCancel(conn);
+	key->cancel = pcfg_libpq_cancel_make(conn);
 	if (key->cancel == NULL)
 	{
 		free(key);
@@ -226,7 +225,7 @@ pcfg_cancel_key_free(PcfgCancelKey *key)
 {
 	if (key == NULL)
 		return;
-	PQfreeCancel(key->cancel);
+	pcfg_libpq_cancel_free(key->cancel);
 	free(key);
 }
 
