@@ -3,6 +3,17 @@
 -- complain if script is sourced in psql, rather than via CREATE EXTENSION
 \echo Use "CREATE EXTENSION pool_config" to load this file. \quit
 
+-- A schema of that name may have been there.  Its owner may put into it what
+-- callers would meet, so it has to be somebody who may do all that anyway.
+DO $$
+BEGIN
+	IF NOT EXISTS (SELECT FROM pg_catalog.pg_namespace n JOIN pg_catalog.pg_roles r ON r.oid = n.nspowner
+			WHERE n.nspname = 'pool_config' AND (r.rolsuper OR r.rolname = current_user)) THEN
+		RAISE EXCEPTION 'schema "pool_config" belongs to somebody who is not superuser'
+			USING ERRCODE = 'insufficient_privilege', HINT = 'Drop or rename the schema, or change its owner.';
+	END IF;
+END $$;
+
 GRANT USAGE ON SCHEMA pool_config TO PUBLIC;
 
 --
