@@ -61,7 +61,6 @@ pcfg_record_get(Oid database, Oid server)
 			best = record;
 			break;
 		}
-		/* there are more records than pools, so one of these is found */
 		if (has_pools(record))
 			continue;
 		/* what is paused is remembered as long as possible */
@@ -69,7 +68,9 @@ pcfg_record_get(Oid database, Oid server)
 			(best->paused == record->paused && record->used_at < best->used_at))
 			best = record;
 	}
-	Assert(best != NULL);
+	/* there are more records than pools, so one was found */
+	if (best == NULL)
+		best = &pcfg_records[0];
 	memset(best, 0, sizeof(*best));
 	best->database = database;
 	best->server = server;
