@@ -67,11 +67,28 @@ pcfg_family_exit(const PcfgPool *pool)
 	(void) pg_atomic_fetch_sub_u32(&pcfg_families[pool->family].nopen, 1);
 }
 
+/* How many connections there are too many, those being closed not counted. */
+static int
+count_excess(const PcfgPool *pool)
+{
+	int64		over = pool->nopen - pcfg_policy_limit(&pool->policy);
+	int			i;
+
+	if (target_limit(pool) >= 0)
+		over = Max(over, (int64) family_open(pool) - target_limit(pool));
+	for (i = 0; over > 0 && i < pcfg_shared->nslots; i++)
+	{
+		if (pcfg_slots[i].pool == pcfg_pool_index(pool) &&
+			pcfg_word_state(pg_atomic_read_u64(&pcfg_slots[i].word)) == PCFG_SLOT_CONDEMNED)
+			over--;
+	}
+	return (int) Max(over, 0);
+}
+
 bool
 pcfg_pool_is_over(const PcfgPool *pool)
 {
-	return pool->nopen > pcfg_policy_limit(&pool->policy) ||
-		(target_limit(pool) >= 0 && (int64) family_open(pool) > target_limit(pool));
+	return count_excess(pool) > 0;
 }
 
 PcfgTime
@@ -259,24 +276,6 @@ pcfg_pool_suspect(PcfgPool *pool, PcfgWakes *wakes)
 	pool->suspect_since = pcfg_now();
 	if (pool->nidle > 0)
 		wakes->worker = true;
-}
-
-/* How many connections there are too many, those being closed not counted. */
-static int
-count_excess(const PcfgPool *pool)
-{
-	int64		over = pool->nopen - pcfg_policy_limit(&pool->policy);
-	int			i;
-
-	if (target_limit(pool) >= 0)
-		over = Max(over, (int64) family_open(pool) - target_limit(pool));
-	for (i = 0; over > 0 && i < pcfg_shared->nslots; i++)
-	{
-		if (pcfg_slots[i].pool == pcfg_pool_index(pool) &&
-			pcfg_word_state(pg_atomic_read_u64(&pcfg_slots[i].word)) == PCFG_SLOT_CONDEMNED)
-			over--;
-	}
-	return (int) Max(over, 0);
 }
 
 void

@@ -107,7 +107,7 @@ $remote->start;
 sql(sprintf(q{SELECT pool_config.create_target('full', '%s', pool_size => 5)}, address('few', 'few-secret', $remote->port, 'postgres')));
 $remote->safe_psql('postgres', q{CREATE ROLE few LOGIN PASSWORD 'few-secret' CONNECTION LIMIT 1});
 sql(q{SELECT pool_config.exec('full', 'select 1'); SELECT pool_config.prewarm('full', 3)});
-like(diagnose('full'), qr/^New connections fail \(.*too many connections.*\); the 1 that live serve on.*max_overflow => 0\);$/m, 'a remote that is full');
+like(diagnose('full'), qr/^New connections fail \(.*no connection left.*\); the 1 that live serve on.*max_overflow => 0\);$/m, 'a remote that is full');
 
 # --- the worker does not move
 my $worker = sql('SELECT pid FROM pool_config.workers');
