@@ -43,6 +43,9 @@
 #define PING_DOUBT		(PCFG_SECOND / 4)
 #define PING_SHARE		4
 
+/* So young a connection that nobody has used needs no ping at all. */
+#define FRESH			(PCFG_SECOND / 20)
+
 /* All leases of this process, innermost first. */
 static PcfgLease *held = NULL;
 
@@ -505,6 +508,9 @@ needs_ping(const PcfgLease *lease, const PcfgSlot *slot)
 
 	if (pcfg_slot_is_suspect(&pcfg_pools[lease->target->pool], slot))
 		return true;
+	/* made for this very call, perhaps */
+	if (slot->uses == 0 && slot->leased_at - slot->alive_at < FRESH)
+		return false;
 	return policy->value[PCFG_POOL_PRE_PING] &&
 		slot->leased_at - slot->alive_at >= policy->value[PCFG_PRE_PING_AFTER];
 }
