@@ -50,7 +50,7 @@ RETURNS text
 AS 'MODULE_PATHNAME', 'pcfg_sql_create_target'
 LANGUAGE C CALLED ON NULL INPUT VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION pool_config.create_target(text, text, jsonb, int, int, float8, float8, bool, float8, jsonb, text, name, bool) IS
-'Makes a target: a foreign server of the wrapper pool_config, and a user mapping that holds user and password. url is an address in libpq''s form, postgresql://user:password@host:port/database?name=value or host=... user=...; connect_args gives more keywords of libpq as a JSON object. Times are in seconds; settings names every other setting: {"idle_timeout": "5min"}. password wins over that of the address. role: whose mapping it is; public is everybody''s who has USAGE on the server. replace: a target of that name is changed to be just this. Returns one line that says what was made, without the password. CREATE SERVER and CREATE USER MAPPING do the same.';
+'Makes a target: a foreign server of the wrapper pool_config, and a user mapping that holds user and password. url is an address as libpq, SQLAlchemy (postgresql+psycopg2://, +psycopg, +asyncpg) and others write it, or host=... user=...; connect_args gives keyword arguments of that driver as a JSON object. Times are in seconds; settings names every other setting: {"idle_timeout": "5min"}, and knows SQLAlchemy''s other words. Everything that is wrong is told at once, and nothing of the address is repeated. password wins over that of the address. role: whose mapping it is; public is everybody''s who has USAGE on the server. replace: a target of that name is changed to be just this. Returns one line that says what was made, without the password. CREATE SERVER and CREATE USER MAPPING do the same.';
 
 CREATE FUNCTION pool_config.alter_target(
     target text, url text DEFAULT NULL, connect_args jsonb DEFAULT NULL,
@@ -85,7 +85,7 @@ RETURNS TABLE (keyword text, value text, source text)
 AS 'MODULE_PATHNAME', 'pcfg_sql_parse_url'
 LANGUAGE C CALLED ON NULL INPUT VOLATILE PARALLEL RESTRICTED;
 COMMENT ON FUNCTION pool_config.parse_url(text, jsonb, text) IS
-'Shows how create_target() would read an address, the password as ********; connects to nothing and stores nothing.';
+'Shows how create_target() would read an address, the password as ********; connects to nothing and stores nothing. driver: whose names and reading count for an address that does not say so (libpq, psycopg2, psycopg, asyncpg). source: address, connect_args, or provider, for what the provider of the host suggests and nobody stores. Settings are in seconds.';
 
 CREATE FUNCTION pool_config.targets(
     OUT target text, OUT owner text, OUT usable boolean, OUT wrapper text,
@@ -115,7 +115,7 @@ LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED;
 CREATE VIEW pool_config.targets AS SELECT * FROM pool_config.targets();
 GRANT SELECT ON pool_config.targets TO PUBLIC;
 COMMENT ON VIEW pool_config.targets IS
-'One row a target: servers of pool_config, and those of postgres_fdw and dblink_fdw, which have the defaults. usable: you have USAGE and a user mapping. Each setting is in effect with that value, and sources says where it comes from: option, session, postgresql.conf or default. Address and options are shown to the owner and to who has USAGE; secrets to nobody.';
+'One row a target: servers of pool_config, and those of postgres_fdw and dblink_fdw, which have the defaults. usable: you have USAGE and a user mapping. Each setting is in effect with that value, and sources says where it comes from: option, session, postgresql.conf, provider (what suits the host''s provider) or default. Address and options are shown to the owner and to who has USAGE; secrets to nobody.';
 
 --
 -- Running remote SQL

@@ -355,7 +355,7 @@ take_requiressl(Translator *t)
 	if (strcmp(text, "1") == 0)
 		put(t, "sslmode", "require");
 	else if (strcmp(text, "0") == 0)
-		pcfg_finding_add(t->findings, PCFG_N_IGNORED, NULL, "\"requiressl\" %s is left out", where(t));
+		put(t, "sslmode", "prefer");
 	else
 		bad_value(t, "Write sslmode=require.");
 }

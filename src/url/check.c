@@ -129,20 +129,23 @@ check_port(Check *c, const char *port)
 }
 
 /*
- * asyncpg takes the file of a socket, too: its directory and port, which
- * stands behind the last dot.
+ * asyncpg takes the file of a socket, too: /directory/.s.PGSQL.port
  */
 static const char *
 split_socket_file(Check *c, const char *host, const char **port)
 {
-	const char *file = strstr(host, "/.s.PGSQL.");
+	static const char mark[] = "/.s.PGSQL.";
+	const char *file = strstr(host, mark);
+	const char *suffix = file != NULL ? file + strlen(mark) : "";
 
-	if (host[0] != '/' || file == NULL || file == host)
+	if (host[0] != '/' || file == host || suffix[0] == '\0')
 		return host;
-	if ((*port)[0] != '\0' && strcmp(*port, strrchr(host, '.') + 1) != 0)
+	if (!check_port(c, suffix))
+		return host;
+	if ((*port)[0] != '\0' && strcmp(*port, suffix) != 0)
 		pcfg_finding_add(c->findings, PCFG_E_AMBIGUOUS, "Give the directory, and the port.",
 						 "the file of a socket and the port of the address differ");
-	*port = strrchr(host, '.') + 1;
+	*port = suffix;
 	return pcfg_arena_text(c->arena, host, (size_t) (file - host));
 }
 

@@ -6,12 +6,9 @@
 # sources, built), $bindir (of the private tree), as_user (runs a command as
 # an unprivileged user).
 
-# Debian packages that a test run needs, and a file that each brings.
+# Debian packages that a build and servers need, and a file that each brings.
 packages="gcc:/usr/bin/gcc make:/usr/bin/make libpq-dev:/usr/include/postgresql/libpq-fe.h
-	libcares-dev:/usr/include/ares.h libssl-dev:/usr/include/openssl/ssl.h openssl:/usr/bin/openssl
-	libipc-run-perl:/usr/share/perl5/IPC/Run.pm
-	python3-sqlalchemy:/usr/lib/python3/dist-packages/sqlalchemy/__init__.py
-	python3-psycopg2:/usr/lib/python3/dist-packages/psycopg2/__init__.py"
+	libcares-dev:/usr/include/ares.h libssl-dev:/usr/include/openssl/ssl.h openssl:/usr/bin/openssl"
 
 say()
 {
