@@ -121,12 +121,30 @@ COMMENT ON VIEW pool_config.targets IS
 -- Running remote SQL
 --
 
+-- Each function has three forms: without parameters, with VARIADIC text[] and
+-- with VARIADIC "any". The second takes what drivers send without a type, the
+-- third what has one.
+
 CREATE FUNCTION pool_config.query(target text, sql text)
 RETURNS SETOF record
 AS 'MODULE_PATHNAME', 'pcfg_sql_query'
 LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED COST 1000 ROWS 1000;
 COMMENT ON FUNCTION pool_config.query(text, text) IS
 'Runs one statement on a target and returns its rows, columns by position: SELECT * FROM pool_config.query(''crm'', ''select id, name from customers'') AS t(id int, name text). The declared types need not be those of the remote: a value is converted by way of its text. Each call stands alone and is its own remote transaction: it is not undone when the local transaction rolls back, and what it SETs or PREPAREs does not outlive it. Remote errors arrive with their SQLSTATE and all fields; 08006 means that the connection was lost and the outcome is not known. Needs USAGE on the target. NULL for either argument gives no rows.';
+
+CREATE FUNCTION pool_config.query(target text, sql text, VARIADIC params text[])
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'pcfg_sql_query'
+LANGUAGE C CALLED ON NULL INPUT VOLATILE PARALLEL RESTRICTED COST 1000 ROWS 1000;
+COMMENT ON FUNCTION pool_config.query(text, text, text[]) IS
+'As the form without parameters; $1, $2, ... in the statement are these texts, whose types the remote finds out from where they stand. They never become part of the statement''s text. VARIADIC ARRAY[...] passes as many as there are, NULL among them.';
+
+CREATE FUNCTION pool_config.query(target text, sql text, VARIADIC params "any")
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'pcfg_sql_query'
+LANGUAGE C CALLED ON NULL INPUT VOLATILE PARALLEL RESTRICTED COST 1000 ROWS 1000;
+COMMENT ON FUNCTION pool_config.query(text, text, "any") IS
+'As the form without parameters; $1, $2, ... in the statement are these values. Strings and values of types that other servers may not know go as text whose type the remote finds out; values of built-in types go as what they are. Dates, numbers and bytes arrive exactly, whatever is set here or there. Example: SELECT * FROM pool_config.query(''crm'', ''select name from customers where id = $1 and city = $2'', 42, ''Bath'') AS t(name text).';
 
 CREATE FUNCTION pool_config.query_as(row_type anyelement, target text, sql text)
 RETURNS SETOF anyelement
@@ -135,12 +153,61 @@ LANGUAGE C CALLED ON NULL INPUT VOLATILE PARALLEL RESTRICTED COST 1000 ROWS 1000
 COMMENT ON FUNCTION pool_config.query_as(anyelement, text, text) IS
 'As query(), with columns matched by name to those of a row type, so that no column list is needed: SELECT * FROM pool_config.query_as(NULL::customers, ''crm'', ''select * from customers''). The remote result must have each column of the row type exactly once and no other, in any order. Only the type of row_type counts, not its value.';
 
+CREATE FUNCTION pool_config.query_as(row_type anyelement, target text, sql text, VARIADIC params text[])
+RETURNS SETOF anyelement
+AS 'MODULE_PATHNAME', 'pcfg_sql_query_as'
+LANGUAGE C CALLED ON NULL INPUT VOLATILE PARALLEL RESTRICTED COST 1000 ROWS 1000;
+COMMENT ON FUNCTION pool_config.query_as(anyelement, text, text, text[]) IS
+'As the form without parameters; $1, $2, ... in the statement are these texts, whose types the remote finds out from where they stand. They never become part of the statement''s text. VARIADIC ARRAY[...] passes as many as there are, NULL among them.';
+
+CREATE FUNCTION pool_config.query_as(row_type anyelement, target text, sql text, VARIADIC params "any")
+RETURNS SETOF anyelement
+AS 'MODULE_PATHNAME', 'pcfg_sql_query_as'
+LANGUAGE C CALLED ON NULL INPUT VOLATILE PARALLEL RESTRICTED COST 1000 ROWS 1000;
+COMMENT ON FUNCTION pool_config.query_as(anyelement, text, text, "any") IS
+'As the form without parameters; $1, $2, ... in the statement are these values. Strings and values of types that other servers may not know go as text whose type the remote finds out; values of built-in types go as what they are. Dates, numbers and bytes arrive exactly, whatever is set here or there.';
+
+CREATE FUNCTION pool_config.query_json(target text, sql text)
+RETURNS SETOF jsonb
+AS 'MODULE_PATHNAME', 'pcfg_sql_query_json'
+LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED COST 1000 ROWS 1000;
+COMMENT ON FUNCTION pool_config.query_json(text, text) IS
+'As query(), with each row as one object whose keys are the names of the remote''s columns, so that no column list is needed: SELECT r->>''name'' FROM pool_config.query_json(''crm'', ''select * from customers'') AS r. Numbers, booleans, json and arrays of them keep their kind, all else becomes a string. The columns must have different names.';
+
+CREATE FUNCTION pool_config.query_json(target text, sql text, VARIADIC params text[])
+RETURNS SETOF jsonb
+AS 'MODULE_PATHNAME', 'pcfg_sql_query_json'
+LANGUAGE C CALLED ON NULL INPUT VOLATILE PARALLEL RESTRICTED COST 1000 ROWS 1000;
+COMMENT ON FUNCTION pool_config.query_json(text, text, text[]) IS
+'As the form without parameters; $1, $2, ... in the statement are these texts, whose types the remote finds out from where they stand.';
+
+CREATE FUNCTION pool_config.query_json(target text, sql text, VARIADIC params "any")
+RETURNS SETOF jsonb
+AS 'MODULE_PATHNAME', 'pcfg_sql_query_json'
+LANGUAGE C CALLED ON NULL INPUT VOLATILE PARALLEL RESTRICTED COST 1000 ROWS 1000;
+COMMENT ON FUNCTION pool_config.query_json(text, text, "any") IS
+'As the form without parameters; $1, $2, ... in the statement are these values, which go as in query().';
+
 CREATE FUNCTION pool_config.exec(target text, sql text)
 RETURNS text
 AS 'MODULE_PATHNAME', 'pcfg_sql_exec'
 LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED COST 1000;
 COMMENT ON FUNCTION pool_config.exec(text, text) IS
-'Runs one statement on a target and returns its command tag, such as UPDATE 3; rows, if any, are discarded. Otherwise as query().';
+'Runs a statement on a target and returns its command tag, such as UPDATE 3; rows, if any, are discarded. Without parameters several statements may stand in it, divided by semicolons: they are one transaction, and the last tag is returned. Otherwise as query().';
+
+CREATE FUNCTION pool_config.exec(target text, sql text, VARIADIC params text[])
+RETURNS text
+AS 'MODULE_PATHNAME', 'pcfg_sql_exec'
+LANGUAGE C CALLED ON NULL INPUT VOLATILE PARALLEL RESTRICTED COST 1000;
+COMMENT ON FUNCTION pool_config.exec(text, text, text[]) IS
+'Runs one statement, as the form without parameters does; $1, $2, ... in the statement are these texts, whose types the remote finds out from where they stand. They never become part of the statement''s text. VARIADIC ARRAY[...] passes as many as there are, NULL among them.';
+
+CREATE FUNCTION pool_config.exec(target text, sql text, VARIADIC params "any")
+RETURNS text
+AS 'MODULE_PATHNAME', 'pcfg_sql_exec'
+LANGUAGE C CALLED ON NULL INPUT VOLATILE PARALLEL RESTRICTED COST 1000;
+COMMENT ON FUNCTION pool_config.exec(text, text, "any") IS
+'Runs one statement, as the form without parameters does; $1, $2, ... in the statement are these values. Strings and values of types that other servers may not know go as text whose type the remote finds out; values of built-in types go as what they are. Dates, numbers and bytes arrive exactly, whatever is set here or there. Example: SELECT pool_config.exec(''crm'', ''update customers set name = $1 where id = $2'', ''Ada'', 42).';
 
 --
 -- Seeing

@@ -26,7 +26,7 @@
 #include <unistd.h>
 
 #include "backend/channel.h"
-#include "backend/init_sql.h"
+#include "backend/sql_text.h"
 #include "shared/control.h"
 #include "shared/fdpass.h"
 #include "storage/fd.h"
@@ -380,7 +380,7 @@ pcfg_channel_send_credentials(const PcfgTarget *target, PcfgTime deadline)
 		last_credentials.life == life && now - last_credentials.at < RESEND_AFTER)
 		return;
 
-	init = pcfg_init_sql_split(target->init_sql);
+	init = pcfg_sql_split(target->init_sql);
 	len = put_credentials(NULL, target, init);
 	if (len > PCFG_CONTROL_MAX)
 		ereport(ERROR,

@@ -133,7 +133,7 @@ own_hint(const PcfgRemoteError *error)
 		return error->hint;
 	if (error->sqlstate == ERRCODE_SYNTAX_ERROR &&
 		strcmp(error->message, "cannot insert multiple commands into a prepared statement") == 0)
-		return "Send one statement per call.";
+		return "Send one statement per call; pool_config.exec() without parameters takes several.";
 	return NULL;
 }
 
@@ -174,33 +174,66 @@ add_names(const PcfgRemoteError *error)
 		err_generic_string(PG_DIAG_CONSTRAINT_NAME, error->constraint);
 }
 
+/* Where a line tells a parameter's value, as in: $1 = 'x', $2 = NULL. */
+static const char *
+find_value(const char *text)
+{
+	const char *p;
+
+	for (p = strchr(text, '$'); p != NULL; p = strchr(p + 1, '$'))
+	{
+		const char *end = p + 1 + strspn(p + 1, "0123456789");
+
+		if (end > p + 1 && (strncmp(end, " = '", 4) == 0 || strncmp(end, " = NULL", 7) == 0))
+			return p;
+	}
+	return NULL;
+}
+
+/*
+ * The remote's context; has_params: up to the line that tells of parameters.
+ * That is among the last ones, and values may be of several lines.
+ */
+static const char *
+remote_context(const PcfgRemoteError *error, bool has_params)
+{
+	const char *value = has_params && error->context != NULL ? find_value(error->context) : NULL;
+
+	if (value == NULL)
+		return error->context;
+	while (value > error->context && *value != '\n')
+		value--;
+	return value > error->context ? pnstrdup(error->context, value - error->context) : NULL;
+}
+
 /* Raises or reports, at our own severity. */
 static void
 report(int elevel, int sqlstate, const PcfgRemoteError *error,
-	   const char *target, const char *statement)
+	   const char *target, const char *statement, bool has_params)
 {
 	const char *hint = own_hint(error);
+	const char *context = remote_context(error, has_params);
 
 	ereport(elevel,
 			(errcode(sqlstate),
 			 errmsg_internal("%s", error->message),
 			 error->detail != NULL ? errdetail_internal("%s", error->detail) : 0,
 			 hint != NULL ? errhint("%s", hint) : 0,
-			 error->context != NULL ? errcontext("%s", error->context) : 0,
+			 context != NULL ? errcontext("%s", context) : 0,
 			 add_place(error, target, statement),
 			 add_names(error)));
 }
 
 void
 pcfg_remote_error_throw(const PcfgRemoteError *error, const char *target,
-						const char *statement)
+						const char *statement, bool has_params)
 {
 	int			sqlstate = error->sqlstate;
 
 	/* callers take class 00 for success */
 	if (ERRCODE_TO_CATEGORY(sqlstate) == ERRCODE_SUCCESSFUL_COMPLETION)
 		sqlstate = ERRCODE_INTERNAL_ERROR;
-	report(ERROR, sqlstate, error, target, statement);
+	report(ERROR, sqlstate, error, target, statement, has_params);
 	pg_unreachable();
 }
 
@@ -237,7 +270,7 @@ pcfg_remote_notice_report(const PcfgFrame *frame, const char *target)
 	report(level,
 		   notice->has_sqlstate ? notice->sqlstate :
 		   level == WARNING ? ERRCODE_WARNING : ERRCODE_SUCCESSFUL_COMPLETION,
-		   notice, target, NULL);
+		   notice, target, NULL, false);
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(scratch);
 }

@@ -30,10 +30,12 @@ extern const char *pcfg_remote_error_message(const PcfgRemoteError *error);
 
 /*
  * Raises it with all its fields; the context names the target and, when the
- * statement is not NULL, shows it.
+ * statement is not NULL, shows it.  has_params: the values of parameters,
+ * which a remote may be set to tell in its context, are left out.
  */
 extern void pcfg_remote_error_throw(const PcfgRemoteError *error,
-									const char *target, const char *statement)
+									const char *target, const char *statement,
+									bool has_params)
 			pg_attribute_noreturn();
 
 /*

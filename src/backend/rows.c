@@ -14,6 +14,7 @@
  */
 #include "shared/compat.h"
 
+#include "backend/json_rows.h"
 #include "backend/rows.h"
 #include "backend/values.h"
 #include "mb/pg_wchar.h"
@@ -39,7 +40,10 @@ struct PcfgRows
 {
 	TupleDesc	desc;
 	Tuplestorestate *store;		/* may be NULL */
+	TupleDesc	store_desc;		/* of its rows: desc, or one jsonb column */
 	bool		by_name;
+	bool		as_json;		/* desc is made of what the remote returns */
+	PcfgJsonShape *shape;		/* as_json, when described */
 	bool		described;
 	int			nlive;			/* columns of desc that are not dropped */
 	LocalColumn *locals;		/* desc->natts of them */
@@ -74,6 +78,8 @@ choose_formats(PcfgRows *rows)
 	int			i;
 
 	rows->nformats = 0;
+	if (rows->as_json)
+		return;
 	for (i = 0; i < rows->desc->natts; i++)
 	{
 		if (rows->locals[i].dropped)
@@ -89,26 +95,20 @@ choose_formats(PcfgRows *rows)
 	}
 }
 
-PcfgRows *
-pcfg_rows_create(TupleDesc desc, Tuplestorestate *store, bool by_name)
+/* What depends on the row type; in the context of *rows. */
+static void
+set_row_type(PcfgRows *rows, TupleDesc desc)
 {
-	PcfgRows   *rows = palloc0(sizeof(PcfgRows));
 	int			natts = desc->natts;
 	int			i;
 
 	rows->desc = desc;
-	rows->store = store;
-	rows->by_name = by_name;
-	rows->current = -1;
-	rows->context = CurrentMemoryContext;
+	rows->nlive = 0;
 	rows->locals = palloc0(sizeof(LocalColumn) * Max(natts, 1));
 	rows->formats = palloc0(sizeof(int16) * Max(natts, 1));
 	rows->values = palloc0(sizeof(Datum) * Max(natts, 1));
 	rows->nulls = palloc(sizeof(bool) * Max(natts, 1));
 	memset(rows->nulls, true, sizeof(bool) * Max(natts, 1));
-	initStringInfo(&rows->scratch);
-	rows->row_context = AllocSetContextCreate(CurrentMemoryContext, "pool_config row",
-											  ALLOCSET_DEFAULT_SIZES);
 	for (i = 0; i < natts; i++)
 	{
 		Form_pg_attribute attribute = TupleDescAttr(desc, i);
@@ -121,7 +121,40 @@ pcfg_rows_create(TupleDesc desc, Tuplestorestate *store, bool by_name)
 		rows->nlive++;
 	}
 	choose_formats(rows);
+}
+
+static PcfgRows *
+create(TupleDesc desc, TupleDesc store_desc, Tuplestorestate *store)
+{
+	PcfgRows   *rows = palloc0(sizeof(PcfgRows));
+
+	rows->store = store;
+	rows->store_desc = store_desc;
+	rows->as_json = desc == NULL;
+	rows->current = -1;
+	rows->context = CurrentMemoryContext;
+	initStringInfo(&rows->scratch);
+	rows->row_context = AllocSetContextCreate(CurrentMemoryContext, "pool_config row",
+											  ALLOCSET_DEFAULT_SIZES);
+	if (desc != NULL)
+		set_row_type(rows, desc);
 	return rows;
+}
+
+PcfgRows *
+pcfg_rows_create(TupleDesc desc, Tuplestorestate *store, bool by_name)
+{
+	PcfgRows   *rows = create(desc, desc, store);
+
+	rows->by_name = by_name;
+	choose_formats(rows);
+	return rows;
+}
+
+PcfgRows *
+pcfg_rows_create_json(TupleDesc store_desc, Tuplestorestate *store)
+{
+	return create(NULL, store_desc, store);
 }
 
 const int16 *
@@ -292,6 +325,51 @@ read_column(PcfgReader *reader)
 }
 
 static void
+require_key(const char *name, int position, TupleDesc desc)
+{
+	int			i;
+
+	if (strlen(name) >= NAMEDATALEN ||
+		!pg_verify_mbstr(GetDatabaseEncoding(), name, (int) strlen(name), true))
+		raise_malformed();
+	for (i = 0; i < position; i++)
+	{
+		if (strcmp(NameStr(TupleDescAttr(desc, i)->attname), name) == 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_DATATYPE_MISMATCH),
+					 errmsg("remote query returned column %s twice",
+							printable_name(name, position + 1)),
+					 errhint("Give the columns of the remote query different names.")));
+	}
+}
+
+/* The row type is what the remote returns. */
+static void
+adopt_row_type(PcfgRows *rows, const PcfgFrame *columns)
+{
+	PcfgReader	reader;
+	TupleDesc	desc;
+	int			n;
+	int			i;
+
+	pcfg_reader_init(&reader, columns->body, columns->len);
+	n = (uint16) pcfg_read_int16(&reader);
+	if (n > MaxTupleAttributeNumber)
+		raise_malformed();
+	desc = CreateTemplateTupleDesc(n);
+	for (i = 0; i < n; i++)
+	{
+		Announced	column = read_column(&reader);
+
+		require_key(column.name, i, desc);
+		TupleDescInitEntry(desc, (AttrNumber) (i + 1), column.name,
+						   pcfg_json_column_type(column.type), -1, 0);
+	}
+	set_row_type(rows, desc);
+	rows->shape = pcfg_json_shape_create(desc);
+}
+
+static void
 read_description(PcfgRows *rows, const PcfgFrame *columns)
 {
 	PcfgReader	reader;
@@ -301,7 +379,9 @@ read_description(PcfgRows *rows, const PcfgFrame *columns)
 
 	pcfg_reader_init(&reader, columns->body, columns->len);
 	n = (uint16) pcfg_read_int16(&reader);
-	if (!rows->by_name && n != rows->nlive)
+	if (rows->as_json)
+		adopt_row_type(rows, columns);
+	else if (!rows->by_name && n != rows->nlive)
 		raise_count(n, rows->nlive);
 	rows->remotes = palloc0(sizeof(RemoteColumn) * Max(n, 1));
 	for (i = 0; i < n; i++)
@@ -342,7 +422,7 @@ forget_found(PcfgRows *rows)
 {
 	int			i;
 
-	for (i = 0; i < rows->desc->natts; i++)
+	for (i = 0; rows->desc != NULL && i < rows->desc->natts; i++)
 		rows->locals[i].found = false;
 }
 
@@ -358,6 +438,8 @@ choose_expected_formats(PcfgRows *rows, const PcfgFrame *columns)
 	int			local = -1;
 	int			i;
 
+	if (rows->as_json)
+		return true;
 	pcfg_reader_init(&reader, columns->body, columns->len);
 	n = (uint16) pcfg_read_int16(&reader);
 	if (n != rows->nlive)
@@ -482,6 +564,21 @@ decode_row(PcfgRows *rows, const PcfgFrame *row)
 		raise_malformed();
 }
 
+/* Puts the decoded row where it belongs; the scratch context is current. */
+static void
+store_row(PcfgRows *rows)
+{
+	if (rows->as_json)
+	{
+		Datum		object = pcfg_json_row(rows->shape, rows->values, rows->nulls);
+		bool		null = false;
+
+		tuplestore_putvalues(rows->store, rows->store_desc, &object, &null);
+	}
+	else if (rows->store != NULL)
+		tuplestore_putvalues(rows->store, rows->store_desc, rows->values, rows->nulls);
+}
+
 void
 pcfg_rows_add(PcfgRows *rows, const PcfgFrame *row)
 {
@@ -498,11 +595,10 @@ pcfg_rows_add(PcfgRows *rows, const PcfgFrame *row)
 
 	decode_row(rows, row);
 	rows->current = -1;
+	error_context_stack = callback.previous;
+	store_row(rows);
 
 	MemoryContextSwitchTo(old);
-	error_context_stack = callback.previous;
-	if (rows->store != NULL)
-		tuplestore_putvalues(rows->store, rows->desc, rows->values, rows->nulls);
 	MemoryContextReset(rows->row_context);
 	rows->count++;
 }

@@ -30,6 +30,12 @@ typedef struct PcfgRows PcfgRows;
  */
 extern PcfgRows *pcfg_rows_create(TupleDesc desc, Tuplestorestate *store, bool by_name);
 
+/*
+ * A sink that makes each row one jsonb object, with the remote's columns for
+ * keys, in the one column of *store_desc.
+ */
+extern PcfgRows *pcfg_rows_create_json(TupleDesc store_desc, Tuplestorestate *store);
+
 /* Result formats to ask for in Bind: *n codes (0 = all text, 1 = for all). */
 extern const int16 *pcfg_rows_formats(PcfgRows *rows, int *n);
 

@@ -9,7 +9,7 @@
  */
 #include "shared/compat.h"
 
-#include "backend/init_sql.h"
+#include "backend/sql_text.h"
 #include "backend/series.h"
 
 /* Statements closed in passing, at most that many a series. */
@@ -29,7 +29,7 @@ reset_statements(const PcfgTarget *target)
 	{
 		case PCFG_RESET_AUTO:
 		case PCFG_RESET_ALWAYS:
-			init = pcfg_init_sql_split(target->init_sql);
+			init = pcfg_sql_split(target->init_sql);
 			if (init != NIL)
 				init = lappend(lcons("BEGIN", init), "COMMIT");
 			return lcons("DISCARD ALL", init);

@@ -28,6 +28,7 @@
 #include "backend/inbox.h"
 #include "backend/remote_error.h"
 #include "backend/session.h"
+#include "backend/sql_text.h"
 #include "mb/pg_wchar.h"
 
 /* A connection that proved dead before it was written to is replaced once. */
@@ -224,15 +225,15 @@ reset_failed(const Run *run)
 		run->reply.error_step < run->series.own_step;
 }
 
+/* "what" became of it, a sentence; NULL = nothing to tell. */
 static void
-raise_copy(const Run *run)
+raise_copy(const Run *run, const char *what)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 			 errmsg("COPY from or to the client is not possible on target \"%s\"",
 					run->target->name),
-			 run->completed > 0 && run->error == NULL ?
-			 errdetail("The statement was run, and its output thrown away.") : 0,
+			 what != NULL ? errdetail("%s", what) : 0,
 			 errhint("Use a query, or COPY with a file or program of the remote server.")));
 }
 
@@ -314,10 +315,10 @@ take_event(Run *run, PcfgEvent event, const PcfgFrame *frame)
 			run->copy = true;
 			run->copied += frame->len;
 			if (run->copied > COPY_DRAINED)
-				raise_copy(run);
+				raise_copy(run, "Whether the statement took effect is not known; the connection was closed.");
 			return false;
 		case PCFG_EVENT_COPY:
-			raise_copy(run);
+			raise_copy(run, "The statement was not run to its end; the connection was closed.");
 			break;
 		case PCFG_EVENT_READY:
 			if (run->sent < run->series.len)
@@ -518,9 +519,11 @@ static void
 judge(const Run *run)
 {
 	if (run->copy && !run->lost)
-		raise_copy(run);
+		raise_copy(run, run->error != NULL ? NULL :
+				   "The statement was run, and its output thrown away.");
 	if (run->error != NULL && !(run->lost && run->fatal))
-		pcfg_remote_error_throw(run->error, run->target->name, run->statement->sql);
+		pcfg_remote_error_throw(run->error, run->target->name, run->statement->sql,
+								run->statement->nparams > 0);
 	if (run->lost)
 		raise_lost(run);
 	if (run->no_columns)
@@ -683,6 +686,8 @@ pcfg_session_run(PcfgTarget *target, const PcfgStatement *statement, PcfgRows *r
 			run.rows = rows;
 			run.outcome = outcome;
 			run.context = CurrentMemoryContext;
+			if (pcfg_sql_copies_here(statement->sql))
+				raise_copy(&run, "The statement was not run.");
 			run_once(&run);
 			if (!may_run_elsewhere(&run))
 				break;

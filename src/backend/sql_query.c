@@ -14,7 +14,9 @@
 #include "shared/compat.h"
 
 #include "access/parallel.h"
+#include "backend/params.h"
 #include "backend/session.h"
+#include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "foreign/foreign.h"
 #include "funcapi.h"
@@ -22,6 +24,7 @@
 
 PCFG_SQL_FUNCTION(pcfg_sql_query);
 PCFG_SQL_FUNCTION(pcfg_sql_query_as);
+PCFG_SQL_FUNCTION(pcfg_sql_query_json);
 PCFG_SQL_FUNCTION(pcfg_sql_exec);
 
 #define BLANKS	" \t\n\r\f\v"
@@ -87,20 +90,46 @@ open_target(const char *target, const char *sql)
 	return pcfg_target_open(target);
 }
 
-/* Runs the statement and fills the result. */
-static void
-fill_result(ReturnSetInfo *rsinfo, TupleDesc desc, bool by_name,
-			const char *target, const char *sql)
+/*
+ * The statement in arguments "first" (target) and following; the parameters
+ * are those behind it, if the function was declared with any.
+ */
+static const char *
+read_call(FunctionCallInfo fcinfo, int first, PcfgStatement *statement)
 {
-	Tuplestorestate *store = begin_result(rsinfo, desc);
-	PcfgRows   *rows = pcfg_rows_create(rsinfo->setDesc, store, by_name);
-	PcfgStatement statement = {.sql = sql};
-	PcfgOutcome outcome;
-
-	pcfg_session_run(open_target(target, sql), &statement, rows, &outcome);
+	memset(statement, 0, sizeof(*statement));
+	statement->sql = text_to_cstring(PG_GETARG_TEXT_PP(first + 1));
+	if (PG_NARGS() > first + 2)
+		statement->params = pcfg_wire_params_make(fcinfo, first + 2, &statement->nparams);
+	return text_to_cstring(PG_GETARG_TEXT_PP(first));
 }
 
-/* query(target text, sql text) returns setof record */
+/* How a remote row becomes one of ours. */
+typedef enum Match
+{
+	BY_POSITION, BY_NAME, AS_JSON
+} Match;
+
+/* Runs the statement and fills the result. */
+static void
+fill_result(FunctionCallInfo fcinfo, int first, TupleDesc desc, Match match)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	Tuplestorestate *store = begin_result(rsinfo, desc);
+	PcfgStatement statement;
+	PcfgOutcome outcome;
+	const char *target;
+	PcfgRows   *rows;
+
+	if (PG_ARGISNULL(first) || PG_ARGISNULL(first + 1))
+		return;
+	target = read_call(fcinfo, first, &statement);
+	rows = match == AS_JSON ? pcfg_rows_create_json(rsinfo->setDesc, store) :
+		pcfg_rows_create(rsinfo->setDesc, store, match == BY_NAME);
+	pcfg_session_run(open_target(target, statement.sql), &statement, rows, &outcome);
+}
+
+/* query(target text, sql text [, params]) returns setof record */
 Datum
 pcfg_sql_query(PG_FUNCTION_ARGS)
 {
@@ -113,51 +142,58 @@ pcfg_sql_query(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("pool_config.query() needs a column list"),
 				 errhint("Call it in FROM: SELECT * FROM pool_config.query('target', 'select ...') AS t(a int, b text).")));
-	fill_result(rsinfo, rsinfo->expectedDesc, false,
-				text_to_cstring(PG_GETARG_TEXT_PP(0)),
-				text_to_cstring(PG_GETARG_TEXT_PP(1)));
+	fill_result(fcinfo, 0, rsinfo->expectedDesc, BY_POSITION);
 	return (Datum) 0;
 }
 
 /*
- * query_as(row_type anyelement, target text, sql text)
+ * query_as(row_type anyelement, target text, sql text [, params])
  * returns setof anyelement
  */
 Datum
 pcfg_sql_query_as(PG_FUNCTION_ARGS)
 {
-	ReturnSetInfo *rsinfo;
 	TupleDesc	desc;
 	Oid			type;
 
 	require_usable();
-	rsinfo = require_set_context(fcinfo);
+	(void) require_set_context(fcinfo);
 	if (get_call_result_type(fcinfo, &type, &desc) != TYPEFUNC_COMPOSITE)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 errmsg("the first argument of pool_config.query_as() must be of a row type"),
 				 errdetail("Its type is %s.", format_type_be(get_fn_expr_argtype(fcinfo->flinfo, 0))),
 				 errhint("Give NULL as a table or composite type: query_as(NULL::my_table, 'target', 'select ...').")));
-	if (PG_ARGISNULL(1) || PG_ARGISNULL(2))
-		(void) begin_result(rsinfo, desc);
-	else
-		fill_result(rsinfo, desc, true,
-					text_to_cstring(PG_GETARG_TEXT_PP(1)),
-					text_to_cstring(PG_GETARG_TEXT_PP(2)));
+	fill_result(fcinfo, 1, desc, BY_NAME);
 	return (Datum) 0;
 }
 
-/* exec(target text, sql text) returns text */
+/* query_json(target text, sql text [, params]) returns setof jsonb */
+Datum
+pcfg_sql_query_json(PG_FUNCTION_ARGS)
+{
+	TupleDesc	desc = CreateTemplateTupleDesc(1);
+
+	require_usable();
+	(void) require_set_context(fcinfo);
+	TupleDescInitEntry(desc, 1, "query_json", JSONBOID, -1, 0);
+	fill_result(fcinfo, 0, desc, AS_JSON);
+	return (Datum) 0;
+}
+
+/* exec(target text, sql text [, params]) returns text */
 Datum
 pcfg_sql_exec(PG_FUNCTION_ARGS)
 {
-	char	   *target;
-	PcfgStatement statement = {.simple = true};
+	PcfgStatement statement;
 	PcfgOutcome outcome;
+	const char *target;
 
 	require_usable();
-	target = text_to_cstring(PG_GETARG_TEXT_PP(0));
-	statement.sql = text_to_cstring(PG_GETARG_TEXT_PP(1));
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
+		PG_RETURN_NULL();
+	target = read_call(fcinfo, 0, &statement);
+	statement.simple = statement.nparams == 0;
 	pcfg_session_run(open_target(target, statement.sql), &statement, NULL, &outcome);
 	PG_RETURN_TEXT_P(cstring_to_text(outcome.tag));
 }

@@ -1,20 +1,20 @@
 /*-------------------------------------------------------------------------
  *
- * backend/init_sql.c
- *	  The text of the setting init_sql, as single statements.
+ * backend/sql_text.c
+ *	  What the text of statements tells without a parser.
  *
  * Floor 4; backends; no network.
  *
  * Only as much of SQL's lexical rules as is needed to tell which semicolon
- * ends a statement.  A mistake here is met by the remote's parser, which
- * refuses more than one statement: it cannot become an injection, for the
- * text is its owner's anyway.
+ * ends a statement, and what a COPY is.  A mistake here is met by the
+ * remote's parser, which refuses more than one statement: it cannot become an
+ * injection, for the text is its owner's anyway.
  *
  *-------------------------------------------------------------------------
  */
 #include "shared/compat.h"
 
-#include "backend/init_sql.h"
+#include "backend/sql_text.h"
 
 static bool
 is_identifier_part(char c)
@@ -119,7 +119,7 @@ add_statement(List *list, const char *start, const char *end)
 }
 
 List *
-pcfg_init_sql_split(const char *text)
+pcfg_sql_split(const char *text)
 {
 	List	   *list = NIL;
 	const char *start = text;
@@ -143,4 +143,54 @@ pcfg_init_sql_split(const char *text)
 		p = skip_element(p);
 	}
 	return add_statement(list, start, p);
+}
+
+/* The word that starts at p, in small letters; "" for anything else. */
+static void
+read_word(const char *p, char *word, size_t size)
+{
+	size_t		n = 0;
+
+	while (is_identifier_part(p[n]) && n + 1 < size)
+	{
+		word[n] = (p[n] >= 'A' && p[n] <= 'Z') ? p[n] + 'a' - 'A' : p[n];
+		n++;
+	}
+	if (is_identifier_part(p[n]))
+		n = 0;
+	word[n] = '\0';
+}
+
+static bool
+is_gap(const char *p)
+{
+	return strchr(" \t\n\r\f\v", *p) != NULL ||
+		(p[0] == '/' && p[1] == '*') || (p[0] == '-' && p[1] == '-');
+}
+
+bool
+pcfg_sql_copies_here(const char *text)
+{
+	char		word[8];
+	char		before[8] = "";
+	const char *p = text;
+	int			depth = 0;
+	bool		copy = false;
+
+	for (; *p != '\0' && *p != ';'; p = skip_element(p))
+	{
+		if (is_gap(p))
+			continue;
+		read_word(p, word, sizeof(word));
+		if (!copy && strcmp(word, "copy") != 0)
+			return false;
+		copy = true;
+		depth += (*p == '(') - (*p == ')');
+		if (depth == 0 &&
+			((strcmp(before, "from") == 0 && strcmp(word, "stdin") == 0) ||
+			 (strcmp(before, "to") == 0 && strcmp(word, "stdout") == 0)))
+			return true;
+		strlcpy(before, word, sizeof(before));
+	}
+	return false;
 }

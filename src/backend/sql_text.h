@@ -1,14 +1,14 @@
 /*-------------------------------------------------------------------------
  *
- * backend/init_sql.h
- *	  The text of the setting init_sql, as single statements.
+ * backend/sql_text.h
+ *	  What the text of statements tells without a parser.
  *
  * Floor 4; backends; no network.
  *
  *-------------------------------------------------------------------------
  */
-#ifndef PCFG_INIT_SQL_H
-#define PCFG_INIT_SQL_H
+#ifndef PCFG_SQL_TEXT_H
+#define PCFG_SQL_TEXT_H
 
 #include "nodes/pg_list.h"
 
@@ -17,6 +17,9 @@
  * extended protocol takes one statement at a time.  A list of palloc'd
  * strings without blank ones; NIL for NULL.
  */
-extern List *pcfg_init_sql_split(const char *text);
+extern List *pcfg_sql_split(const char *text);
 
-#endif							/* PCFG_INIT_SQL_H */
+/* Whether the first statement is a COPY from or to the client. */
+extern bool pcfg_sql_copies_here(const char *text);
+
+#endif							/* PCFG_SQL_TEXT_H */
