@@ -243,15 +243,15 @@ report_failure(int pool, const PcfgLoginResult *result)
 {
 	PcfgTime	now = pcfg_now();
 
-	strlcpy(pcfg_shared->worker_error, result->message, PCFG_CAUSE_LEN);
+	strlcpy(pcfg_shared->worker_error, result->failure.message, PCFG_CAUSE_LEN);
 	if (logged_at[pool] != 0 && now - logged_at[pool] < LOG_EVERY)
 		return;
 	logged_at[pool] = now;
 	ereport(LOG,
 			(errmsg("pool_config: connect to target \"%s\" failed: %s",
-					pcfg_pools[pool].target, result->message),
-			 result->said[0] != '\0' ?
-			 errdetail("The remote server said: %s", result->said) : 0));
+					pcfg_pools[pool].target, result->failure.message),
+			 result->failure.said[0] != '\0' ?
+			 errdetail("The remote server said: %s", result->failure.said) : 0));
 }
 
 /* The connection is watched for the remote's end; one that came already is told. */
@@ -276,13 +276,13 @@ login_ended(void *arg, PcfgLoginResult *result)
 		PcfgTime	retry_at;
 
 		report_failure(pool, result);
-		retry_at = pcfg_backoff_next(pcfg_failure_class(result->sqlstate, result->said[0] != '\0' ?
-														result->said : result->message),
+		retry_at = pcfg_backoff_next(pcfg_failure_class(result->failure.sqlstate, result->failure.said[0] != '\0' ?
+														result->failure.said : result->failure.message),
 									 pcfg_pools[pool].cause.failures + 1, pcfg_now(),
 									 pg_prng_double(&pg_global_prng_state));
 		set_phase(c, NONE);
-		pcfg_slot_connect_failed(c->slot, result->sqlstate, result->message,
-								 result->said, retry_at);
+		pcfg_slot_connect_failed(c->slot, result->failure.sqlstate, result->failure.message,
+								 result->failure.said, retry_at);
 		return;
 	}
 	logged_at[pool] = 0;

@@ -6,34 +6,34 @@
  * Floor 6; worker.
  *
  * libpq does TCP, authentication and the start-up packet, one host and one
- * address at a time, because its non-blocking calls know no time limit.  Then
- * the socket is taken from it: a dummy is put under its number before
- * PQfinish, whose Terminate would otherwise go to the remote.  With TLS the
- * connection stays libpq's, and a relay makes a socket of it.  What libpq may
- * have left in its own buffer shows up in the proof that follows: init_sql
- * and a Sync are sent, and exactly their answers have to come.
- *
- * Who answers is not known before the login is over, so what he says until
- * then is for superusers and the log only; others are told its meaning in our
- * own words.
+ * address at a time, because its non-blocking calls know no time limit.  A
+ * feed stands between it and the network from its first message on, and looks
+ * at what comes before libpq does.  At the end the network's socket is ours:
+ * it is lent as it is, or goes back to libpq's connection and is relayed where
+ * that uses TLS.  What libpq may have left in its own buffer shows up in the
+ * proof that follows: init_sql and a Sync are sent, and exactly their answers
+ * have to come.
  *
  *-------------------------------------------------------------------------
  */
 #include "shared/compat.h"
 
 #include <arpa/inet.h>
-#include <fcntl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "mb/pg_wchar.h"
 #include "worker/exchange.h"
+#include "worker/feed.h"
 #include "worker/login.h"
 #include "worker/loop.h"
 #include "worker/resolver.h"
 
 /* As libpq, by default. */
 #define DEFAULT_PORT	"5432"
+
+/* Steps of libpq, or pieces of what it is told, before others have their turn. */
+#define STEPS_A_TURN	16
 
 typedef enum Phase
 {
@@ -66,6 +66,8 @@ struct PcfgLogin
 
 	PcfgLookup *lookup;
 	PGconn	   *conn;
+	PostgresPollingStatusType wants;	/* what libpq waits for */
+	PcfgFeed   *feed;			/* NULL until libpq waits for its first answer */
 	PcfgWatch	watch;
 
 	PcfgExchange *proof;
@@ -73,37 +75,10 @@ struct PcfgLogin
 	PcfgLoginResult result;
 };
 
-/* ----------------------------------------------------------------
- * failures
- * ----------------------------------------------------------------
- */
-
-/*
- * Copies text with line ends, control characters and bytes of an unknown
- * encoding made harmless.
- */
-static void
-copy_text(char *out, size_t size, const char *text)
-{
-	size_t		n = 0;
-
-	for (; *text != '\0' && n + 1 < size; text++)
-	{
-		unsigned char c = (unsigned char) *text;
-
-		if (c == '\n' && text[1] == '\0')
-			break;
-		out[n++] = c < ' ' || c == 0x7f ? ' ' : IS_HIGHBIT_SET(c) ? '?' : (char) c;
-	}
-	out[n] = '\0';
-}
-
 static void
 set_failure(PcfgLogin *login, const char *sqlstate, const char *message)
 {
-	strlcpy(login->result.sqlstate, sqlstate, sizeof(login->result.sqlstate));
-	copy_text(login->result.message, sizeof(login->result.message), message);
-	login->result.said[0] = '\0';
+	pcfg_login_failure_set(&login->result.failure, sqlstate, message);
 }
 
 static void
@@ -115,106 +90,6 @@ set_failure_at_host(PcfgLogin *login, const char *sqlstate, const char *format)
 			 login->hostname[0] != '\0' ? login->hostname : login->addresses[0],
 			 login->port);
 	set_failure(login, sqlstate, text);
-}
-
-/*
- * Copies libpq's words.  Verbose errors carry the SQLSTATE behind the severity
- * and a line of source location: the one is taken out, the other left out.
- * True when there was an SQLSTATE.
- */
-static bool
-split_error(const char *text, char *sqlstate, char *out, size_t size)
-{
-	bool		found = false;
-	size_t		n = 0;
-
-	while (*text != '\0' && n + 1 < size)
-	{
-		if (strncmp(text, "LOCATION:", 9) == 0)
-		{
-			text += strcspn(text, "\n");
-			continue;
-		}
-		if (n > 3 && strncmp(out + n - 3, ":  ", 3) == 0 &&
-			strspn(text, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ") == 5 &&
-			text[5] == ':' && text[6] == ' ')
-		{
-			memcpy(sqlstate, text, 5);
-			sqlstate[5] = '\0';
-			found = true;
-			text += 7;
-			n--;
-			continue;
-		}
-		out[n++] = *text++;
-	}
-	while (n > 0 && (out[n - 1] == '\n' || out[n - 1] == ' '))
-		n--;
-	out[n] = '\0';
-	return found;
-}
-
-/*
- * The meaning of a refusal in our own words, by its SQLSTATE or, where libpq
- * itself gave up, by a phrase of its.  The first %s is the user, the second
- * the database.
- */
-static const struct
-{
-	const char *sign;
-	const char *meaning;
-}			meanings[] = {
-	{"28P01", "the password of user \"%s\" was refused (password authentication failed)"},
-	{"28000", "user \"%s\" is not let into database \"%s\" from here: see the remote's pg_hba.conf, and whether the role may log in"},
-	{"3D000", "user \"%s\" has been let in, but database \"%s\" does not exist"},
-	{"42501", "user \"%s\" has no right to connect to database \"%s\""},
-	{"53300", "the remote server has no connection left for user \"%s\" in database \"%s\""},
-	{"57P03", "the remote server is starting up, shutting down or recovering"},
-	{"no password supplied", "a password was asked of user \"%s\": no password supplied by the user mapping"},
-	{"channel binding", "channel binding was required, and could not be had"},
-	{"authentication", "an authentication was asked of user \"%s\" that is not possible or not allowed here"},
-	{"server closed the connection", "the connection was closed by the other side during the login"},
-	{"could not receive data", "the connection was broken during the login"}
-};
-
-/*
- * libpq failed.  before: its status before the last step.  As long as only TCP
- * was under way the words are the system's, and as long as TLS was they are
- * OpenSSL's (in a libpq that does not pass on what came in plain text: that
- * was mended late in 2024).
- */
-static void
-set_failure_from_libpq(PcfgLogin *login, ConnStatusType before)
-{
-	const char *user = pcfg_credentials_value(login->set, "user");
-	const char *database = pcfg_credentials_value(login->set, "dbname");
-	char		sqlstate[6] = "08001";
-	char		said[PCFG_CAUSE_LEN];
-	char		meaning[PCFG_CAUSE_LEN];
-	bool		found = split_error(PQerrorMessage(login->conn), sqlstate, said, sizeof(said));
-	size_t		i;
-
-	if (before == CONNECTION_STARTED || before == CONNECTION_NEEDED || before == CONNECTION_MADE ||
-		(before == CONNECTION_SSL_STARTUP && PCFG_LIBPQ_HIDES_PLAIN_TEXT))
-	{
-		set_failure(login, "08001", said);
-		return;
-	}
-	snprintf(meaning, sizeof(meaning), "host %s port %s answered, but the login failed (SQLSTATE %s)",
-			 login->hostname, login->port, sqlstate);
-	for (i = 0; i < lengthof(meanings); i++)
-	{
-		bool		by_state = strspn(meanings[i].sign, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ") == 5;
-
-		if (by_state != found ||
-			!(found ? strcmp(sqlstate, meanings[i].sign) == 0 : strstr(said, meanings[i].sign) != NULL))
-			continue;
-		snprintf(meaning, sizeof(meaning), meanings[i].meaning,
-				 user != NULL ? user : "", database != NULL ? database : "");
-		break;
-	}
-	set_failure(login, sqlstate, meaning);
-	copy_text(login->result.said, sizeof(login->result.said), said);
 }
 
 /* ----------------------------------------------------------------
@@ -266,6 +141,8 @@ drop_connection(PcfgLogin *login)
 	pcfg_exchange_abandon(login->proof);
 	login->proof = NULL;
 	pcfg_watch_remove(&login->watch);
+	pcfg_feed_close(login->feed);
+	login->feed = NULL;
 	if (login->conn != NULL)
 		PQfinish(login->conn);
 	login->conn = NULL;
@@ -347,37 +224,6 @@ start_proof(PcfgLogin *login)
  * ----------------------------------------------------------------
  */
 
-/*
- * Takes the socket from libpq.  -1 when the system refuses.  The dummy is one
- * end of a pair whose other end is closed: PQfinish writes its Terminate
- * there.
- */
-static int
-detach(PGconn *conn)
-{
-	int			theirs = PQsocket(conn);
-	int			pair[2];
-	int			sock;
-
-	sock = fcntl(theirs, F_DUPFD_CLOEXEC, 0);
-	if (sock < 0)
-		return -1;
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) != 0)
-	{
-		(void) close(sock);
-		return -1;
-	}
-	(void) close(pair[1]);
-	if (dup3(pair[0], theirs, O_CLOEXEC) < 0)
-	{
-		(void) close(pair[0]);
-		(void) close(sock);
-		return -1;
-	}
-	(void) close(pair[0]);
-	return sock;
-}
-
 /* What a finished login must be like; false with the failure set. */
 static bool
 check_login(PcfgLogin *login)
@@ -397,6 +243,33 @@ check_login(PcfgLogin *login)
 	return true;
 }
 
+/*
+ * Makes a socket to be lent of the finished connection; false with errno, or
+ * with EPROTO when the remote had said more than it was asked for.
+ */
+static bool
+take_socket(PcfgLogin *login)
+{
+	PcfgLoginResult *r = &login->result;
+
+	r->key = pcfg_cancel_key_make(login->conn);
+	errno = ENOMEM;
+	if (r->key == NULL)
+		return false;
+	if (!PQsslInUse(login->conn))
+	{
+		r->sock = pcfg_feed_detach(login->feed);
+		return r->sock >= 0;
+	}
+	if (!pcfg_feed_give_back(login->feed))
+		return false;
+	r->relay = pcfg_relay_start(login->conn, &r->sock);
+	if (r->relay == NULL)
+		return false;
+	login->conn = NULL;			/* the relay's */
+	return true;
+}
+
 static void
 login_done(PcfgLogin *login)
 {
@@ -411,20 +284,19 @@ login_done(PcfgLogin *login)
 	r->remote_pid = PQbackendPID(login->conn);
 	r->server_version = PQserverVersion(login->conn);
 	r->password_used = PQconnectionUsedPassword(login->conn) != 0;
-	r->key = pcfg_cancel_key_make(login->conn);
-	if (r->key != NULL && PQsslInUse(login->conn))
-		r->relay = pcfg_relay_start(login->conn, &r->sock);
-	else if (r->key != NULL)
-		r->sock = detach(login->conn);
-	if (r->relay == NULL)
-		PQfinish(login->conn);
-	login->conn = NULL;
-	if (r->sock < 0)
+	if (!take_socket(login))
 	{
-		set_failure(login, "53000", "the worker has no descriptor or memory for another connection");
+		if (errno == EPROTO)
+			set_failure(login, "08P01", "the other side said more than a login consists of");
+		else
+			set_failure(login, "53000", "the worker has no descriptor or memory for another connection");
 		fail_login(login);
 		return;
 	}
+	pcfg_feed_close(login->feed);
+	login->feed = NULL;
+	PQfinish(login->conn);		/* says goodbye to nobody, or does nothing */
+	login->conn = NULL;
 	start_proof(login);
 }
 
@@ -436,39 +308,103 @@ is_refusal(const char *sqlstate)
 }
 
 static void
-poll_libpq(void *arg)
+libpq_failed(PcfgLogin *login, ConnStatusType before)
 {
-	PcfgLogin  *login = arg;
+	const char *user = pcfg_credentials_value(login->set, "user");
+	const char *database = pcfg_credentials_value(login->set, "dbname");
+	PcfgLoginPlace place = {
+		user != NULL ? user : "", database != NULL ? database : "", login->hostname, login->port
+	};
+
+	pcfg_login_failure_read(&login->result.failure, login->conn, before, &place);
+	if (is_refusal(login->result.failure.sqlstate))
+		fail_login(login);
+	else
+		fail_address(login);
+}
+
+/* One step of libpq's; false when the login is over, or goes on elsewhere. */
+static bool
+step_libpq(PcfgLogin *login)
+{
 	ConnStatusType before = PQstatus(login->conn);
-	int			events = 0;
 
-	switch (PQconnectPoll(login->conn))
+	login->wants = PQconnectPoll(login->conn);
+	if (login->wants == PGRES_POLLING_OK)
+		login_done(login);
+	else if (login->wants == PGRES_POLLING_FAILED)
+		libpq_failed(login, before);
+	else if (PQstatus(login->conn) == CONNECTION_STARTED)
 	{
-		case PGRES_POLLING_OK:
-			login_done(login);
-			return;
-		case PGRES_POLLING_FAILED:
-			set_failure_from_libpq(login, before);
-			if (is_refusal(login->result.sqlstate))
-				fail_login(login);
-			else
-				fail_address(login);
-			return;
-		case PGRES_POLLING_READING:
-			events = PCFG_WATCH_READ;
-			break;
-		default:
-			events = PCFG_WATCH_WRITE;
-			break;
+		/* once more from the start, with TLS or without: another socket */
+		pcfg_watch_remove(&login->watch);
+		pcfg_feed_close(login->feed);
+		login->feed = NULL;
+		return true;
 	}
+	else if (login->wants == PGRES_POLLING_READING && login->feed == NULL)
+	{
+		pcfg_watch_remove(&login->watch);
+		login->feed = pcfg_feed_start(login->conn);
+		if (login->feed != NULL)
+			return true;
+		set_failure(login, "53000", "the worker has no descriptor or memory for another connection");
+		fail_address(login);
+	}
+	else
+		return true;
+	return false;
+}
 
-	/* libpq may have closed its socket and opened another of the same number */
-	pcfg_watch_remove(&login->watch);
-	if (!pcfg_watch_set(&login->watch, PQsocket(login->conn), events))
+static void
+watch_network(PcfgLogin *login)
+{
+	bool		ok = login->feed != NULL ?
+		pcfg_watch_set(&login->watch, pcfg_feed_socket(login->feed), pcfg_feed_events(login->feed)) :
+		pcfg_watch_set(&login->watch, PQsocket(login->conn), PCFG_WATCH_WRITE);
+
+	if (!ok)
 	{
 		set_failure(login, "53000", "the worker could not watch the connection");
 		fail_address(login);
 	}
+}
+
+/* The network is ready for something. */
+static void
+go_on(void *arg)
+{
+	PcfgLogin  *login = arg;
+	const char *why;
+	int			i;
+
+	for (i = 0; i < STEPS_A_TURN; i++)
+	{
+		PcfgFeedResult result = login->feed != NULL ?
+			pcfg_feed_move(login->feed, &why) : PCFG_FEED_CALL;
+
+		if (result == PCFG_FEED_REFUSED)
+		{
+			set_failure(login, "08P01", why);
+			fail_address(login);
+			return;
+		}
+		if (result == PCFG_FEED_WAIT && login->wants == PGRES_POLLING_READING)
+		{
+			watch_network(login);
+			return;
+		}
+		if (!step_libpq(login))
+			return;
+		if (login->feed == NULL)
+		{
+			watch_network(login);
+			return;
+		}
+	}
+	watch_network(login);
+	if (login->phase == CONNECTING)
+		pcfg_watch_again(&login->watch);
 }
 
 /* Starts libpq on the present address of the present host. */
@@ -519,18 +455,13 @@ start_libpq(PcfgLogin *login)
 	(void) PQsetErrorVerbosity(login->conn, PQERRORS_VERBOSE);
 	if (PQstatus(login->conn) == CONNECTION_BAD)
 	{
-		set_failure_from_libpq(login, CONNECTION_NEEDED);
-		fail_address(login);
+		libpq_failed(login, CONNECTION_NEEDED);
 		return;
 	}
 	(void) PQsetnonblocking(login->conn, 1);
 	login->phase = CONNECTING;
-	pcfg_watch_init(&login->watch, poll_libpq, login);
-	if (!pcfg_watch_set(&login->watch, PQsocket(login->conn), PCFG_WATCH_WRITE))
-	{
-		set_failure(login, "53000", "the worker could not watch the connection");
-		fail_address(login);
-	}
+	login->wants = PGRES_POLLING_WRITING;
+	watch_network(login);
 }
 
 /* ----------------------------------------------------------------
@@ -663,7 +594,7 @@ pcfg_login_start(PcfgCredentialSet *set, PcfgTime host_timeout, PcfgTime deadlin
 	login->result.sock = -1;
 	login->nhosts = Max(list_length_of(pcfg_credentials_value(set, "host")),
 						list_length_of(pcfg_credentials_value(set, "hostaddr")));
-	pcfg_watch_init(&login->watch, poll_libpq, login);
+	pcfg_watch_init(&login->watch, go_on, login);
 	set_failure(login, "08001", "the target names no host");
 	return login;
 }

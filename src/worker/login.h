@@ -13,6 +13,7 @@
 
 #include "worker/cancel.h"
 #include "worker/credentials.h"
+#include "worker/login_failure.h"
 #include "worker/relay.h"
 
 typedef struct PcfgLogin PcfgLogin;
@@ -27,10 +28,7 @@ typedef struct PcfgLoginResult
 	int			server_version;
 	bool		password_used;
 
-	/* on failure; as in PcfgCause */
-	char		sqlstate[6];
-	char		message[PCFG_CAUSE_LEN];
-	char		said[PCFG_CAUSE_LEN];
+	PcfgLoginFailure failure;	/* on failure */
 } PcfgLoginResult;
 
 typedef void (*PcfgLoginDone) (void *arg, PcfgLoginResult *result);

@@ -13,7 +13,7 @@ use Time::HiRes qw(time sleep);
 our @EXPORT = qw(
   start_local start_remote make_target poll_until fails_with sql_ok
   remote_sessions run_together start_psql finish_psql kill_psql
-  $sslmode $transport make_certificates
+  $sslmode $transport make_certificates start_tls_server
 );
 
 # Tests that say "Both transports" in their head are run twice by test/run: over
@@ -70,6 +70,24 @@ sub make_certificates
 			$name eq 'client' ? () : ('-extfile', "$dir/san.cnf"));
 	}
 	chmod 0600, glob("$dir/*.key");
+}
+
+# TLS in front of a port (see tls_server.c), with certificates in that folder;
+# returns the harness, its port, and the name of its control file.
+sub start_tls_server
+{
+	my ($dir, $port, $out) = @_;
+	my $program = "$dir/tls_server";
+	my $source  = __FILE__ =~ s/PoolConfig\.pm$/tls_server.c/r;
+	my $tls_port = PostgreSQL::Test::Cluster::get_free_port();
+	my $unread   = '';
+
+	make_certificates($dir) if !-e "$dir/server.crt";
+	system('cc', '-o', $program, $source, '-lssl', '-lcrypto') == 0 or die 'tls_server was not built';
+	append_to_file("$program.control", '');
+	my $run = IPC::Run::start([ $program, $tls_port, $port, "$dir/server.crt", "$dir/server.key", "$program.control" ],
+		'<', '/dev/null', '>', $out // \$unread);
+	return ($run, $tls_port, "$program.control");
 }
 
 # The server that is called: TCP on loopback, SCRAM login, role "app" with

@@ -77,7 +77,8 @@ poll_until('and its replacement', sub {
 like(try('app', 'localhost', 'sslmode=require&ssl_max_protocol_version=TLSv1.2'), qr/^TLSv1.2 relay tls$/, 'TLS 1.2');
 like(try('app', 'localhost', 'sslmode=require&ssl_min_protocol_version=TLSv1.3'), qr/^TLSv1.3 relay tls$/, 'TLS 1.3');
 like(try('app', 'localhost', 'sslmode=require&channel_binding=require'), qr/relay tls/, 'channel binding');
-like(try('app', 'localhost', 'sslmode=disable&channel_binding=require'), qr/ERROR:  08001.*channel binding/s, 'channel binding without TLS');
+fails_with($local, qq{SELECT pool_config.create_target('no', 'postgresql://app:x\@localhost:$port/postgres?sslmode=disable&channel_binding=require');},
+	'22023', 'channel_binding=require needs TLS', 'channel binding without TLS');
 
 # --- client certificates: files of the server, so a superuser's to give
 my $certificate = "ALTER USER MAPPING FOR PUBLIC SERVER %1\$s OPTIONS (ADD sslcert '$dir/client.crt', ADD sslkey '$dir/client.key'); GRANT USAGE ON FOREIGN SERVER %1\$s TO PUBLIC; ";
@@ -102,15 +103,8 @@ for my $option ('sslcert', 'sslkey')
 my $plain = start_remote('behind', 'max_connections = 100');
 $plain->append_conf('postgresql.conf', 'ssl = off');
 $plain->restart;
-my $program = PostgreSQL::Test::Utils::tempdir() . '/tls_server';
-my $control = "$program.control";
-my $source  = $INC{'PoolConfig.pm'} =~ s/PoolConfig\.pm$/tls_server.c/r;
-system('cc', '-o', $program, $source, '-lssl', '-lcrypto') == 0 or die 'tls_server was not built';
-my $tls_port = PostgreSQL::Test::Cluster::get_free_port();
 my $tls_out  = '';
-append_to_file($control, '');
-my $tls = IPC::Run::start([ $program, $tls_port, $plain->port, "$dir/server.crt", "$dir/server.key", $control ],
-	'<', '/dev/null', '>', \$tls_out);
+my ($tls, $tls_port, $control) = start_tls_server($dir, $plain->port, \$tls_out);
 
 # Sets the habits of connections from now on and makes a target for them.
 sub habits
