@@ -562,6 +562,7 @@ open_slot(PcfgLease *lease, PcfgTime deadline, PcfgCloseReason *reason)
 	slot->last_role = lease->target->role;
 	slot->dirty = true;
 	slot->uses++;
+	lease->opened = true;
 	return true;
 }
 
@@ -658,7 +659,9 @@ pcfg_lease_give_back(PcfgLease *lease, bool clean)
 	if (!clean)
 		pcfg_channel_forget(slot);
 	target->last.word = pcfg_pool_give_back(&lease->grant, how);
-	target->last.slot = target->last.word != 0 ? slot : PCFG_NONE;
+
+	/* what a predecessor left is still there if we came no further than that */
+	target->last.slot = target->last.word != 0 && lease->opened ? slot : PCFG_NONE;
 	if (clean && target->last.word == 0)
 		pcfg_channel_forget(slot);	/* surplus, or too old */
 	lease->grant.slot = PCFG_NONE;

@@ -21,6 +21,7 @@ typedef struct PcfgLease
 	uint32		generation;
 	bool		needs_reset;	/* another session or role used it last: the
 								 * reset goes first, in the same series */
+	bool		opened;			/* the slot is usable, and counts as used by us */
 	bool		broken;			/* EOF or a protocol violation was seen */
 	bool		demoted;		/* the remote was to be a primary and is none */
 	struct PcfgLease *next;		/* of this process's leases */

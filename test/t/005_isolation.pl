@@ -148,6 +148,23 @@ sql_ok($local, q{
 	SELECT coalesce(nullif(x, ''), 'none') FROM pool_config.query('crm', 'select current_setting(''my.tenant'', true)') AS t(x text)},
 	"SET\n42\nnone", 'not met by another role of the same session');
 
+# a session that was interrupted between its lease and its first word has not
+# reset anything, and is still a stranger at its next call
+{
+	my $worker = $local->safe_psql('postgres', 'SELECT pid FROM pool_config.workers');
+	$local->safe_psql('postgres', q{SET client_min_messages = error; SELECT pool_config.exec('crm', 'SET my.tenant = ''42''')});
+	kill 'STOP', $worker;
+	my ($rc, $out, $err) = $local->psql('postgres', q{
+		SET statement_timeout = '300ms';
+		SELECT pool_config.exec('crm', 'select 1');
+		RESET statement_timeout;
+		\! kill -CONT } . $worker . q{
+		SELECT coalesce(nullif(x, ''), 'none') FROM pool_config.query('crm', 'select current_setting(''my.tenant'', true)') AS t(x text)}, on_error_stop => 0);
+	kill 'CONT', $worker;
+	like($err, qr/statement timeout/, 'a call is cancelled before it has its connection');
+	is($out, 'none', 'the next call of that session does not meet what a predecessor left');
+}
+
 # the warning that says so
 my ($rc, $out, $err) = $local->psql('postgres', q{SELECT pool_config.exec('crm', 'SET work_mem = ''77MB''')});
 like($err, qr/WARNING:.*\n?.*/, 'SET outside of a held connection gives a warning');
