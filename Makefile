@@ -1,5 +1,5 @@
-# pool_config: make, make install, make installcheck; make test, make demo,
-# make bench, make lint need no preparation.
+# pool_config: make, make install, make installcheck; make test, make soak,
+# make demo, make bench, make lint need no preparation.
 
 MODULE_big = pool_config
 EXTENSION = pool_config
@@ -21,7 +21,7 @@ override with_llvm = no
 PG_CONFIG ?= pg_config
 
 # These look after the machine's packages themselves.
-OWN_GOALS = test demo bench lint
+OWN_GOALS = test soak demo bench lint
 ifeq ($(filter $(OWN_GOALS),$(MAKECMDGOALS)),)
 
 ifeq ($(shell $(PG_CONFIG) --version 2>/dev/null),)
@@ -44,6 +44,10 @@ else
 
 test:
 	@bash test/run $(T)
+
+# SECONDS=600 make soak: as in make test, for as long as you like
+soak:
+	@SOAK_SECONDS=$(or $(SECONDS),60) bash test/run test/t/040_soak.pl
 
 demo:
 	@bash test/demo
