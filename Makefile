@@ -1,5 +1,5 @@
 # pool_config: make, make install, make installcheck; make test, make soak,
-# make demo, make bench, make lint need no preparation.
+# make mutants, make demo, make bench, make lint need no preparation.
 
 MODULE_big = pool_config
 EXTENSION = pool_config
@@ -21,7 +21,7 @@ override with_llvm = no
 PG_CONFIG ?= pg_config
 
 # These look after the machine's packages themselves.
-OWN_GOALS = test soak demo bench lint
+OWN_GOALS = test soak mutants demo bench lint
 ifeq ($(filter $(OWN_GOALS),$(MAKECMDGOALS)),)
 
 ifeq ($(shell $(PG_CONFIG) --version 2>/dev/null),)
@@ -48,6 +48,9 @@ test:
 # SECONDS=600 make soak: as in make test, for as long as you like
 soak:
 	@SOAK_SECONDS=$(or $(SECONDS),60) bash test/run test/t/040_soak.pl
+
+mutants:
+	@bash test/mutants
 
 demo:
 	@bash test/demo

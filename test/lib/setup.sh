@@ -156,3 +156,19 @@ setup()
 		chown -R "$user" "$work"
 	fi
 }
+
+make_tap_folders()
+{
+	rm -rf "$work/tap"
+	mkdir -p "$work/tap/direct" "$work/tap/relay"
+	[ -z "$user" ] || chown -R "$user" "$work/tap"
+}
+
+# Sets the array "command" to what runs the TAP file $1 over the transport $2.
+tap_command()
+{
+	command=(env PATH="$bindir:$PATH" PERL5LIB="$server/lib/pgxs/src/test/perl:$tree/test/lib"
+		PG_REGRESS="$server/lib/pgxs/src/test/regress/pg_regress"
+		TESTDATADIR="$work/tap/$2" TESTDIR="$work/tap/$2" TESTLOGDIR="$work/tap/$2/log" TMPDIR="$work/tap"
+		LC_ALL=C PCFG_TEST_TRANSPORT="$2" sh -c 'cd "$1" && exec perl "$2"' sh "$tree" "$1")
+}
