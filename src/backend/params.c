@@ -73,7 +73,7 @@ choose_way(Oid type)
 	element = get_element_type(type);
 	if (OidIsValid(element) && (!is_common(element) || is_string_category(element)))
 		return WAY_TEXT;
-	return pcfg_value_format(type, -1) == PCFG_FORMAT_BINARY ? WAY_BINARY : WAY_TYPED_TEXT;
+	return pcfg_value_format(type, -1, true) == PCFG_FORMAT_BINARY ? WAY_BINARY : WAY_TYPED_TEXT;
 }
 
 /*
@@ -175,6 +175,12 @@ pcfg_wire_params_make(FunctionCallInfo fcinfo, int first, int *n)
 	{
 		Oid			type = getBaseType(types[i]);
 
+		if (type == MONEYOID)
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("parameter $%d cannot be of type money", i + 1),
+					 errdetail("What a value of type money means depends on lc_monetary of each server."),
+					 errhint("Cast it to numeric.")));
 		if (nulls[i])
 			take_null(&params[i], type);
 		else

@@ -17,9 +17,11 @@
 #include "backend/json_rows.h"
 #include "backend/rows.h"
 #include "backend/values.h"
+#include "catalog/pg_type.h"
 #include "mb/pg_wchar.h"
 #include "port/pg_bswap.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 
 /* A column of the local row type; indexed as in the tuple descriptor. */
 typedef struct LocalColumn
@@ -117,7 +119,7 @@ set_row_type(PcfgRows *rows, TupleDesc desc)
 		local->dropped = attribute->attisdropped;
 		if (local->dropped)
 			continue;
-		local->wish = pcfg_value_format(attribute->atttypid, attribute->atttypmod);
+		local->wish = pcfg_value_format(attribute->atttypid, attribute->atttypmod, false);
 		rows->nlive++;
 	}
 	choose_formats(rows);
@@ -273,6 +275,12 @@ plan_column(PcfgRows *rows, RemoteColumn *remote, Oid type, int16 format,
 	reader->typmod = attribute->atttypmod;
 	reader->context = rows->context;
 	reader->scratch = &rows->scratch;
+	if (getBaseType(reader->type) == MONEYOID)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("remote column %s cannot be read as money", printable_name(name, position)),
+				 errdetail("What a value of type money means depends on lc_monetary of each server."),
+				 errhint("Cast it in the remote query to numeric; or declare it as text.")));
 	if (pcfg_value_plan(reader, type, format))
 		return;
 	wanted = format_type_with_typemod(reader->type, reader->typmod);
@@ -280,7 +288,7 @@ plan_column(PcfgRows *rows, RemoteColumn *remote, Oid type, int16 format,
 			(errcode(ERRCODE_DATATYPE_MISMATCH),
 			 errmsg("remote column %s cannot be read as %s",
 					printable_name(name, position), wanted),
-			 errdetail("Its type (OID %u on the remote server) is not a built-in one.", type),
+			 errdetail("Its type (OID %u on the remote server) may be another one here.", type),
 			 errhint("Cast it in the remote query: CAST(... AS %s); or declare it as text.", wanted)));
 }
 
@@ -447,14 +455,15 @@ choose_expected_formats(PcfgRows *rows, const PcfgFrame *columns)
 	for (i = 0; i < n; i++)
 	{
 		Announced	column = read_column(&reader);
+		Form_pg_attribute attribute;
 
 		local = rows->by_name ? find_name(rows, column.name) : next_live(rows, local + 1);
 		if (local < 0 || rows->locals[local].found)
 			return false;
 		rows->locals[local].found = rows->by_name;
-		rows->formats[i] =
-			column.type == TupleDescAttr(rows->desc, local)->atttypid ?
-			rows->locals[local].wish : PCFG_FORMAT_TEXT;
+		attribute = TupleDescAttr(rows->desc, local);
+		rows->formats[i] = column.type == attribute->atttypid ?
+			pcfg_value_format(column.type, attribute->atttypmod, true) : PCFG_FORMAT_TEXT;
 	}
 	rows->nformats = n;
 	return true;

@@ -50,6 +50,15 @@ expect(PcfgReply *reply, PcfgStep step, const PcfgTarget *target)
 				 errhint("Combine them: SELECT set_config(...), set_config(...).")));
 }
 
+static void
+raise_too_long(const PcfgTarget *target)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+			 errmsg("the statement for target \"%s\" is too long", target->name),
+			 errdetail("With its parameters it may take up to 1 GB.")));
+}
+
 /* The caller's statement with parameters and results. */
 static void
 write_statement(PcfgWriter *w, const PcfgStatement *statement, const PcfgPlanned *planned,
@@ -83,7 +92,9 @@ pcfg_series_build(PcfgSeries *series, PcfgReply *reply, const PcfgTarget *target
 	foreach(lc, resets)
 		bound += pcfg_statement_bound(0, strlen(lfirst(lc)), NULL, 0, 0);
 	bound += CLOSES_MAX * pcfg_statement_bound(PCFG_STATEMENT_NAME_LEN, 0, NULL, 0, 0);
-	series->data = MemoryContextAllocHuge(CurrentMemoryContext, bound);
+	if (bound > PCFG_FRAME_MAX)
+		raise_too_long(target);
+	series->data = palloc_extended(bound, MCXT_ALLOC_HUGE);
 
 	pcfg_reply_init(reply);
 	pcfg_writer_init(&w, series->data, bound);
@@ -112,10 +123,7 @@ pcfg_series_build(PcfgSeries *series, PcfgReply *reply, const PcfgTarget *target
 		expect(reply, PCFG_STEP_SYNC, target);
 	}
 	if (w.failed)
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("the statement for target \"%s\" is too long", target->name),
-				 errdetail("With its parameters it may take up to 1 GB.")));
+		raise_too_long(target);
 	series->len = w.used;
 	list_free(resets);
 }

@@ -16,6 +16,7 @@
 #include "access/transam.h"
 #include "backend/values.h"
 #include "catalog/pg_type.h"
+#include "common/shortest_dec.h"
 #include "datatype/timestamp.h"
 #include "mb/pg_wchar.h"
 #include "port/pg_bswap.h"
@@ -28,32 +29,38 @@
 /* Scratch memory beyond this is given back after the value. */
 #define SCRATCH_KEPT	65536
 
-/* What a built-in type is read with when it travels binary. */
+/*
+ * What a built-in type is read with when it travels binary.  "blind": also
+ * when the remote's type is not known beforehand.  Not so for what a time
+ * with its zone can become: that depends on whose zone is used, and it is the
+ * remote's, which shows in the text only.
+ */
 static const struct
 {
 	Oid			type;
 	PcfgDecoder decoder;
+	bool		blind;
 }			binary_types[] =
 {
-	{BOOLOID, PCFG_DECODE_BOOL},
-	{INT2OID, PCFG_DECODE_INT2},
-	{INT4OID, PCFG_DECODE_INT4},
-	{INT8OID, PCFG_DECODE_INT8},
-	{OIDOID, PCFG_DECODE_OID},
-	{FLOAT4OID, PCFG_DECODE_FLOAT4},
-	{FLOAT8OID, PCFG_DECODE_FLOAT8},
-	{DATEOID, PCFG_DECODE_DATE},
-	{TIMESTAMPOID, PCFG_DECODE_TIMESTAMP},
-	{TIMESTAMPTZOID, PCFG_DECODE_TIMESTAMP},
-	{UUIDOID, PCFG_DECODE_UUID},
-	{BYTEAOID, PCFG_DECODE_BYTEA},
-	{NUMERICOID, PCFG_DECODE_RECEIVE},
-	{INTERVALOID, PCFG_DECODE_RECEIVE},
-	{TIMEOID, PCFG_DECODE_RECEIVE},
-	{TIMETZOID, PCFG_DECODE_RECEIVE},
-	{INETOID, PCFG_DECODE_RECEIVE},
-	{CIDROID, PCFG_DECODE_RECEIVE},
-	{MACADDROID, PCFG_DECODE_RECEIVE}
+	{BOOLOID, PCFG_DECODE_BOOL, true},
+	{INT2OID, PCFG_DECODE_INT2, true},
+	{INT4OID, PCFG_DECODE_INT4, true},
+	{INT8OID, PCFG_DECODE_INT8, true},
+	{OIDOID, PCFG_DECODE_OID, true},
+	{FLOAT4OID, PCFG_DECODE_FLOAT4, true},
+	{FLOAT8OID, PCFG_DECODE_FLOAT8, true},
+	{DATEOID, PCFG_DECODE_DATE, false},
+	{TIMESTAMPOID, PCFG_DECODE_TIMESTAMP, false},
+	{TIMESTAMPTZOID, PCFG_DECODE_TIMESTAMP, true},
+	{UUIDOID, PCFG_DECODE_UUID, true},
+	{BYTEAOID, PCFG_DECODE_BYTEA, true},
+	{NUMERICOID, PCFG_DECODE_RECEIVE, true},
+	{INTERVALOID, PCFG_DECODE_RECEIVE, true},
+	{TIMEOID, PCFG_DECODE_RECEIVE, false},
+	{TIMETZOID, PCFG_DECODE_RECEIVE, false},
+	{INETOID, PCFG_DECODE_RECEIVE, true},
+	{CIDROID, PCFG_DECODE_RECEIVE, true},
+	{MACADDROID, PCFG_DECODE_RECEIVE, true}
 };
 
 /*
@@ -78,17 +85,44 @@ choose_wish(Oid type, int32 typmod)
 }
 
 int16
-pcfg_value_format(Oid type, int32 typmod)
+pcfg_value_format(Oid type, int32 typmod, bool known)
 {
-	PcfgDecoder wish = choose_wish(type, typmod);
+	int			i;
 
-	return wish == PCFG_DECODE_CHARACTERS || wish == PCFG_DECODE_INPUT ?
-		PCFG_FORMAT_TEXT : PCFG_FORMAT_BINARY;
+	for (i = 0; typmod < 0 && i < lengthof(binary_types); i++)
+	{
+		if (binary_types[i].type == type)
+			return known || binary_types[i].blind ? PCFG_FORMAT_BINARY : PCFG_FORMAT_TEXT;
+	}
+	return PCFG_FORMAT_TEXT;
+}
+
+bool
+pcfg_value_is_name_of_object(Oid type)
+{
+	switch (type)
+	{
+		case REGPROCOID:
+		case REGPROCEDUREOID:
+		case REGOPEROID:
+		case REGOPERATOROID:
+		case REGCLASSOID:
+		case REGTYPEOID:
+		case REGCONFIGOID:
+		case REGDICTIONARYOID:
+		case REGNAMESPACEOID:
+		case REGROLEOID:
+		case REGCOLLATIONOID:
+			return true;
+		default:
+			return false;
+	}
 }
 
 /*
- * A type that is the same on every server: built-in, and no container of
- * types that may differ.
+ * A type whose values are the same on every server: built-in, no container of
+ * types that may differ, no number of an object, nothing that depends on a
+ * locale.
  */
 static bool
 is_common_type(Oid type)
@@ -97,7 +131,7 @@ is_common_type(Oid type)
 	Form_pg_type form;
 	bool		common;
 
-	if (type >= FirstGenbkiObjectId)
+	if (type >= FirstGenbkiObjectId || type == MONEYOID || pcfg_value_is_name_of_object(type))
 		return false;
 	tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(type));
 	if (!HeapTupleIsValid(tuple))
@@ -160,7 +194,8 @@ pcfg_value_plan(PcfgValueReader *reader, Oid remote_type, int16 format)
 	}
 	if (!is_common_type(remote_type))
 		return false;
-	reader->decoder = PCFG_DECODE_CONVERT;
+	reader->decoder = remote_type == FLOAT8OID ? PCFG_DECODE_CONVERT_FLOAT8 :
+		remote_type == FLOAT4OID ? PCFG_DECODE_CONVERT_FLOAT4 : PCFG_DECODE_CONVERT;
 	look_up_receive(reader, remote_type);
 	getTypeOutputInfo(remote_type, &function, &varlena);
 	fmgr_info_cxt(function, &reader->output, reader->context);
@@ -312,14 +347,51 @@ parse_digits(const char *value, int len, int64 limit, int64 *result)
 	return true;
 }
 
+static float4
+decode_float4(const char *value, int len)
+{
+	uint32		bits;
+	float4		f;
+
+	require_length(len, 4);
+	bits = get_uint32(value);
+	memcpy(&f, &bits, sizeof(f));
+	return f;
+}
+
+static float8
+decode_float8(const char *value, int len)
+{
+	uint64		bits;
+	float8		f;
+
+	require_length(len, 8);
+	bits = get_uint64(value);
+	memcpy(&f, &bits, sizeof(f));
+	return f;
+}
+
+/* Digits enough for the exact value, whatever extra_float_digits is here. */
+static char *
+print_float(PcfgValueReader *reader, const char *value, int len)
+{
+	char	   *text = palloc(DOUBLE_SHORTEST_DECIMAL_LEN);
+
+	if (reader->decoder == PCFG_DECODE_CONVERT_FLOAT8)
+		double_to_shortest_decimal_buf(decode_float8(value, len), text);
+	else
+		float_to_shortest_decimal_buf(decode_float4(value, len), text);
+	return text;
+}
+
 static Datum
 convert(PcfgValueReader *reader, const char *value, int len)
 {
-	Datum		received = call_receive(reader, -1, value, len);
+	char	   *text = reader->decoder == PCFG_DECODE_CONVERT ?
+		OutputFunctionCall(&reader->output, call_receive(reader, -1, value, len)) :
+		print_float(reader, value, len);
 
-	return InputFunctionCall(&reader->input,
-							 OutputFunctionCall(&reader->output, received),
-							 reader->input_param, reader->typmod);
+	return InputFunctionCall(&reader->input, text, reader->input_param, reader->typmod);
 }
 
 Datum
@@ -345,25 +417,9 @@ pcfg_value_read(PcfgValueReader *reader, const char *value, int len)
 			require_length(len, 8);
 			return Int64GetDatum((int64) get_uint64(value));
 		case PCFG_DECODE_FLOAT4:
-			{
-				uint32		bits;
-				float4		f;
-
-				require_length(len, 4);
-				bits = get_uint32(value);
-				memcpy(&f, &bits, sizeof(f));
-				return Float4GetDatum(f);
-			}
+			return Float4GetDatum(decode_float4(value, len));
 		case PCFG_DECODE_FLOAT8:
-			{
-				uint64		bits;
-				float8		f;
-
-				require_length(len, 8);
-				bits = get_uint64(value);
-				memcpy(&f, &bits, sizeof(f));
-				return Float8GetDatum(f);
-			}
+			return Float8GetDatum(decode_float8(value, len));
 		case PCFG_DECODE_DATE:
 			require_length(len, 4);
 			return decode_date(value);
@@ -396,6 +452,8 @@ pcfg_value_read(PcfgValueReader *reader, const char *value, int len)
 		case PCFG_DECODE_INPUT:
 			return call_input(reader, value, len);
 		case PCFG_DECODE_CONVERT:
+		case PCFG_DECODE_CONVERT_FLOAT4:
+		case PCFG_DECODE_CONVERT_FLOAT8:
 			return convert(reader, value, len);
 	}
 	pg_unreachable();

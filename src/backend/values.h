@@ -47,7 +47,9 @@ typedef enum PcfgDecoder
 	PCFG_DECODE_INPUT,			/* by the local type's input function */
 
 	/* binary of another built-in type: over that type's text form */
-	PCFG_DECODE_CONVERT
+	PCFG_DECODE_CONVERT,
+	PCFG_DECODE_CONVERT_FLOAT4,
+	PCFG_DECODE_CONVERT_FLOAT8
 } PcfgDecoder;
 
 /* How the values of one column are read. */
@@ -68,8 +70,14 @@ typedef struct PcfgValueReader
 	FmgrInfo	output;
 } PcfgValueReader;
 
-/* The format in which values of a local type would best travel. */
-extern int16 pcfg_value_format(Oid type, int32 typmod);
+/*
+ * The format in which values of a local type would best travel.  known: the
+ * other side's type is known to be the same.
+ */
+extern int16 pcfg_value_format(Oid type, int32 typmod, bool known);
+
+/* A type (regclass ...) whose values are objects of the server itself. */
+extern bool pcfg_value_is_name_of_object(Oid type);
 
 /*
  * Prepares to read a remote column of type "remote_type", asked for in that
