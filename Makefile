@@ -4,6 +4,7 @@
 MODULE_big = pool_config
 EXTENSION = pool_config
 DATA = src/pool_config--1.0.sql
+DOCS = src/pool_config.prometheus.yaml
 OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c src/*/*.c)))
 REGRESS = $(patsubst sql/%.sql,%,$(sort $(wildcard sql/*.sql)))
 EXTRA_CLEAN = $(patsubst %.c,%.d,$(wildcard src/*.c src/*/*.c))

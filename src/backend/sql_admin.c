@@ -14,6 +14,7 @@
 #include <math.h>
 
 #include "backend/lease.h"
+#include "backend/version.h"
 #include "foreign/foreign.h"
 #include "shared/steering.h"
 #include "utils/builtins.h"
@@ -31,13 +32,19 @@ PCFG_SQL_FUNCTION(pcfg_sql_stats_reset);
 
 #define LONGEST_WAIT	(365.0 * 24 * 3600)
 
-/* The server of a target that the current user may steer; errors. */
+/*
+ * The server of the target that is the first of nargs arguments; errors
+ * unless the current user may steer it.
+ */
 static Oid
-own_server(const char *target)
+own_server(FunctionCallInfo fcinfo, int nargs, const char **name)
 {
+	const char *target;
 	Oid			server = InvalidOid;
 
+	pcfg_require_arguments(fcinfo, nargs);
 	pcfg_require_preload();
+	target = *name = text_to_cstring(PG_GETARG_TEXT_PP(0));
 	if (strlen(target) < NAMEDATALEN)
 		server = get_foreign_server_oid(target, true);
 	if (!OidIsValid(server))
@@ -65,7 +72,8 @@ look_later(PcfgTime deadline)
 Datum
 pcfg_sql_pause(PG_FUNCTION_ARGS)
 {
-	Oid			server = own_server(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	const char *name;
+	Oid			server = own_server(fcinfo, 2, &name);
 	double		wait = PG_GETARG_FLOAT8(1);
 	PcfgTime	deadline;
 	bool		empty;
@@ -93,7 +101,8 @@ pcfg_sql_pause(PG_FUNCTION_ARGS)
 Datum
 pcfg_sql_resume(PG_FUNCTION_ARGS)
 {
-	Oid			server = own_server(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	const char *name;
+	Oid			server = own_server(fcinfo, 1, &name);
 
 	pcfg_steer_pause(MyDatabaseId, server, false);
 	PG_RETURN_VOID();
@@ -105,7 +114,8 @@ pcfg_sql_resume(PG_FUNCTION_ARGS)
 Datum
 pcfg_sql_recycle(PG_FUNCTION_ARGS)
 {
-	Oid			server = own_server(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	const char *name;
+	Oid			server = own_server(fcinfo, 1, &name);
 
 	PG_RETURN_INT32(pcfg_steer_recycle(MyDatabaseId, server));
 }
@@ -117,12 +127,13 @@ pcfg_sql_recycle(PG_FUNCTION_ARGS)
 Datum
 pcfg_sql_disconnect(PG_FUNCTION_ARGS)
 {
+	const char *name;
 	Oid			server;
 	int			slot = PCFG_NONE;
 
 	if (PG_ARGISNULL(0))
 		PG_RETURN_NULL();
-	server = own_server(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	server = own_server(fcinfo, 2, &name);
 	if (!PG_ARGISNULL(1))
 	{
 		slot = PG_GETARG_INT32(1);
@@ -139,14 +150,15 @@ pcfg_sql_disconnect(PG_FUNCTION_ARGS)
 Datum
 pcfg_sql_prewarm(PG_FUNCTION_ARGS)
 {
-	char	   *name = text_to_cstring(PG_GETARG_TEXT_PP(0));
-	int			n = PG_GETARG_INT32(1);
+	const char *name;
+	int			n;
 	PcfgTarget *target;
 	PcfgTime	deadline;
 	PcfgCause	cause = {{0}};
-	int			open = 0;
+	volatile int open = 0;
 
-	(void) own_server(name);
+	(void) own_server(fcinfo, 2, &name);
+	n = PG_GETARG_INT32(1);
 	if (n < 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),

@@ -15,8 +15,8 @@
 #include "backend/inquiry.h"
 #include "backend/sight.h"
 #include "backend/target.h"
+#include "backend/version.h"
 #include "foreign/foreign.h"
-#include "funcapi.h"
 #include "shared/dispatch.h"
 #include "shared/steering.h"
 #include "storage/procarray.h"
@@ -422,7 +422,6 @@ open_diagnosis(Diagnosis *d, FunctionCallInfo fcinfo)
 		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_FOREIGN_SERVER, d->target);
 	d->literal = quote_literal_cstr(d->target);
 	d->nsentences = 0;
-	d->rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
 }
 
 /*
@@ -437,7 +436,7 @@ pcfg_sql_diagnose(PG_FUNCTION_ARGS)
 	int			i;
 
 	open_diagnosis(&d, fcinfo);
-	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
+	d.rsinfo = pcfg_begin_result(fcinfo, 1);
 	worker = worker_trouble();
 	if (worker != NULL)
 		say(&d, "%s", worker);
@@ -579,7 +578,7 @@ pcfg_sql_check_target(PG_FUNCTION_ARGS)
 	char	   *worker;
 
 	open_diagnosis(&d, fcinfo);
-	InitMaterializedSRF(fcinfo, 0);
+	d.rsinfo = pcfg_begin_result(fcinfo, 3);
 	put_step(&d, "target", true, psprintf("server %s", quote_identifier(d.target)));
 	if (pcfg_server_aclcheck(d.server, GetUserId()) != ACLCHECK_OK)
 	{

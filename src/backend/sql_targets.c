@@ -13,9 +13,9 @@
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "backend/target.h"
+#include "backend/version.h"
 #include "commands/defrem.h"
 #include "foreign/foreign.h"
-#include "funcapi.h"
 #include "shared/settings.h"
 #include "url/provider.h"
 #include "utils/builtins.h"
@@ -147,12 +147,11 @@ put_target(ReturnSetInfo *rsinfo, ForeignServer *server, const char *wrapper, bo
 Datum
 pcfg_sql_targets(PG_FUNCTION_ARGS)
 {
-	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	ReturnSetInfo *rsinfo = pcfg_begin_result(fcinfo, COLUMNS);
 	Relation	catalog;
 	SysScanDesc scan;
 	HeapTuple	tuple;
 
-	InitMaterializedSRF(fcinfo, 0);
 	catalog = table_open(ForeignServerRelationId, AccessShareLock);
 	scan = systable_beginscan(catalog, InvalidOid, false, NULL, 0, NULL);
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))

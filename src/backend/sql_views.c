@@ -12,10 +12,10 @@
 
 #include "access/htup_details.h"
 #include "backend/sight.h"
+#include "backend/version.h"
 #include "catalog/pg_authid.h"
 #include "fmgr.h"
 #include "foreign/foreign.h"
-#include "funcapi.h"
 #include "shared/dispatch.h"
 #include "shared/steering.h"
 #include "utils/acl.h"
@@ -76,11 +76,11 @@ pool_state(const PcfgPoolSnapshot *s)
 Datum
 pcfg_sql_pools(PG_FUNCTION_ARGS)
 {
-	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	ReturnSetInfo *rsinfo;
 	int			i;
 
 	pcfg_require_preload();
-	InitMaterializedSRF(fcinfo, 0);
+	rsinfo = pcfg_begin_result(fcinfo, 11);
 	for (i = 0; i < pcfg_shared->npools; i++)
 	{
 		Datum		values[11];
@@ -182,11 +182,11 @@ connection_row(int index, Datum *values, bool *nulls)
 Datum
 pcfg_sql_connections(PG_FUNCTION_ARGS)
 {
-	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	ReturnSetInfo *rsinfo;
 	int			i;
 
 	pcfg_require_preload();
-	InitMaterializedSRF(fcinfo, 0);
+	rsinfo = pcfg_begin_result(fcinfo, 15);
 	for (i = 0; i < pcfg_shared->nslots; i++)
 	{
 		Datum		values[15];
@@ -206,11 +206,11 @@ pcfg_sql_connections(PG_FUNCTION_ARGS)
 Datum
 pcfg_sql_waiters(PG_FUNCTION_ARGS)
 {
-	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	ReturnSetInfo *rsinfo;
 	int			i;
 
 	pcfg_require_preload();
-	InitMaterializedSRF(fcinfo, 0);
+	rsinfo = pcfg_begin_result(fcinfo, 6);
 	for (i = 0; i < pcfg_shared->npools; i++)
 	{
 		PcfgQueuePlace *queue = palloc(pcfg_shared->nwaiters * sizeof(PcfgQueuePlace));
@@ -283,11 +283,11 @@ turns_percentile(uint64 of)
 Datum
 pcfg_sql_workers(PG_FUNCTION_ARGS)
 {
-	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	ReturnSetInfo *rsinfo;
 	uint32		pid;
 
 	pcfg_require_preload();
-	InitMaterializedSRF(fcinfo, 0);
+	rsinfo = pcfg_begin_result(fcinfo, 12);
 	pid = pg_atomic_read_u32(&pcfg_shared->worker_pid);
 	if (pid != 0 && has_privs_of_role(GetUserId(), ROLE_PG_MONITOR))
 	{
@@ -378,12 +378,12 @@ visible_stats(int index, PcfgTargetStats *stats, char **name)
 Datum
 pcfg_sql_stats(PG_FUNCTION_ARGS)
 {
-	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	ReturnSetInfo *rsinfo;
 	PcfgTargetStats *t = palloc(sizeof(*t));
 	int			i;
 
 	pcfg_require_preload();
-	InitMaterializedSRF(fcinfo, 0);
+	rsinfo = pcfg_begin_result(fcinfo, 17);
 	for (i = 0; i < pcfg_shared->nrecords; i++)
 	{
 		Datum		values[17];
@@ -447,12 +447,12 @@ put_histogram(ReturnSetInfo *rsinfo, const char *target, const char *what,
 Datum
 pcfg_sql_histograms(PG_FUNCTION_ARGS)
 {
-	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	ReturnSetInfo *rsinfo;
 	PcfgTargetStats *t = palloc(sizeof(*t));
 	int			i;
 
 	pcfg_require_preload();
-	InitMaterializedSRF(fcinfo, 0);
+	rsinfo = pcfg_begin_result(fcinfo, 4);
 	for (i = 0; i < pcfg_shared->nrecords; i++)
 	{
 		char	   *name;
