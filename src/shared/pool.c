@@ -224,22 +224,24 @@ pcfg_pool_set_defaults(const PcfgPolicy *defaults)
 {
 	int			i;
 
+	/* pools that are made from here on get the new ones */
 	LWLockAcquire(&pcfg_shared->directory_lock, LW_EXCLUSIVE);
 	pcfg_shared->defaults = *defaults;
 	pcfg_shared->defaults_known = true;
+	LWLockRelease(&pcfg_shared->directory_lock);
 	for (i = 0; i < pcfg_shared->npools; i++)
 	{
 		PcfgPool   *pool = &pcfg_pools[i];
 		PcfgWakes	wakes = {0};
 
-		if (pg_atomic_read_u32(&pool->serial) == 0)
-			continue;
 		LWLockAcquire(&pool->lock, LW_EXCLUSIVE);
-		merge_policy(&pool->policy, &pool->policy);
-		pcfg_pool_trim(pool, &wakes);
+		if (pg_atomic_read_u32(&pool->serial) != 0)
+		{
+			merge_policy(&pool->policy, &pool->policy);
+			pcfg_pool_trim(pool, &wakes);
+		}
 		pcfg_unlock_and_wake(pool, &wakes);
 	}
-	LWLockRelease(&pcfg_shared->directory_lock);
 	pcfg_dispatch_starving();
 }
 

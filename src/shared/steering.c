@@ -27,23 +27,30 @@ pcfg_steer_pause(Oid database, Oid server, bool paused)
 {
 	int			i;
 
+	/* pools that are made from here on ask the record */
 	LWLockAcquire(&pcfg_shared->directory_lock, LW_EXCLUSIVE);
 	pcfg_record_get(database, server)->paused = paused;
+	LWLockRelease(&pcfg_shared->directory_lock);
 	for (i = 0; i < pcfg_shared->npools; i++)
 	{
 		PcfgPool   *pool = &pcfg_pools[i];
 		PcfgWakes	wakes = {0};
 
-		if (!is_of(pool, database, server))
-			continue;
+		/* what the record says by now: somebody else may steer, too */
+		LWLockAcquire(&pcfg_shared->directory_lock, LW_SHARED);
 		LWLockAcquire(&pool->lock, LW_EXCLUSIVE);
-		pool->paused = paused;
-		if (paused)
-			pcfg_idle_condemn_all(pool, PCFG_CLOSE_PAUSE, &wakes);
-		pcfg_dispatch(pool, &wakes);
+		if (is_of(pool, database, server))
+		{
+			PcfgRecord *record = pcfg_record_find(database, server);
+
+			pool->paused = record != NULL && record->paused;
+			if (pool->paused)
+				pcfg_idle_condemn_all(pool, PCFG_CLOSE_PAUSE, &wakes);
+			pcfg_dispatch(pool, &wakes);
+		}
+		LWLockRelease(&pcfg_shared->directory_lock);
 		pcfg_unlock_and_wake(pool, &wakes);
 	}
-	LWLockRelease(&pcfg_shared->directory_lock);
 }
 
 bool
@@ -180,19 +187,20 @@ pcfg_steer_forgive(Oid database, Oid server)
 
 	LWLockAcquire(&pcfg_shared->directory_lock, LW_EXCLUSIVE);
 	pcfg_failure_forget_all(database, server);
+	LWLockRelease(&pcfg_shared->directory_lock);
 	for (i = 0; i < pcfg_shared->npools; i++)
 	{
 		PcfgPool   *pool = &pcfg_pools[i];
 		PcfgWakes	wakes = {0};
 
-		if (!is_of(pool, database, server))
-			continue;
 		LWLockAcquire(&pool->lock, LW_EXCLUSIVE);
-		memset(&pool->cause, 0, sizeof(pool->cause));
-		pcfg_dispatch(pool, &wakes);
+		if (is_of(pool, database, server))
+		{
+			memset(&pool->cause, 0, sizeof(pool->cause));
+			pcfg_dispatch(pool, &wakes);
+		}
 		pcfg_unlock_and_wake(pool, &wakes);
 	}
-	LWLockRelease(&pcfg_shared->directory_lock);
 }
 
 void
