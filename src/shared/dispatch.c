@@ -32,6 +32,36 @@ pcfg_policy_limit(const PcfgPolicy *policy)
 	return (int) limit;
 }
 
+/*
+ * Connections of the same target and role from before it was altered, which
+ * are in use still or being closed: they count against the limit, too.  Read
+ * without their locks; who closes one serves the starving.
+ */
+static int
+count_older(const PcfgPool *pool)
+{
+	int			n = 0;
+	int			i;
+
+	for (i = 0; i < pcfg_shared->npools; i++)
+	{
+		const PcfgPool *other = &pcfg_pools[i];
+
+		if (other->retired && other != pool && other->nopen > 0 &&
+			other->key.server == pool->key.server &&
+			other->key.database == pool->key.database &&
+			other->mapping_user == pool->mapping_user)
+			n += other->nopen;
+	}
+	return n;
+}
+
+bool
+pcfg_pool_waits_for_older(const PcfgPool *pool)
+{
+	return pool->nopen + count_older(pool) >= pcfg_policy_limit(&pool->policy);
+}
+
 /* -1 = none. */
 static int64
 target_limit(const PcfgPool *pool)
@@ -370,7 +400,7 @@ reserve_connect(PcfgPool *pool)
 	static int	hint = 0;
 	int			i;
 
-	if (!pcfg_family_enter(pool))
+	if (pcfg_pool_waits_for_older(pool) || !pcfg_family_enter(pool))
 		return false;
 	for (i = 0; i < pcfg_shared->nslots; i++)
 	{

@@ -57,6 +57,9 @@ extern PcfgTime pcfg_recycle_time(const PcfgPolicy *policy, const PcfgSlot *slot
 /* More connections than the pool, or the target, may have by now. */
 extern bool pcfg_pool_is_over(const PcfgPool *pool);
 
+/* No more than the limit, counting those from before the target was altered. */
+extern bool pcfg_pool_waits_for_older(const PcfgPool *pool);
+
 /* Fewer idle connections than min_idle, counting those on their way. */
 extern bool pcfg_pool_is_cold(const PcfgPool *pool);
 

@@ -461,7 +461,8 @@ pcfg_pool_relieve(void)
 		PcfgPool   *pool = &pcfg_pools[i];
 		int			spare;
 
-		if (pool->starving_since == 0)
+		/* whose own older connections are in the way need not disturb others */
+		if (pool->starving_since == 0 || pcfg_pool_waits_for_older(pool))
 			continue;
 		spare = find_spare(pool, family_is_full(pool));
 		if (spare != PCFG_NONE)

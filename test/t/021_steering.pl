@@ -122,6 +122,18 @@ sql(q{SELECT pool_config.stats_reset()});
 is(numbers('crm', 'leases, closes, timeouts'), '0|0|0', 'stats_reset');
 is(sql('SET ROLE alice; SELECT count(*) FROM pool_config.stats'), '1', 'the numbers are for those who may use the target');
 
+# --- the limit holds over an alteration
+sql(q{SELECT pool_config.alter_target('erp', pool_size => 1, max_overflow => 0)});
+$run = start_psql($local, q{SELECT pool_config.exec('erp', 'select pg_sleep(1.5)')});
+poll_until('a call runs', sub { pool('erp', 'in_use') == 1 });
+sql(q{SELECT pool_config.alter_target('erp', connect_timeout => 9)});
+my $after = start_psql($local, q{SELECT pool_config.exec('erp', 'select 1')});
+poll_until('a call of the altered target waits', sub { pool('erp', 'waiting') == 1 });
+sleep 0.3;
+is(sql(q{SELECT sum(open + connecting) FROM pool_config.pools WHERE target = 'erp'}), '1', 'as connections from before count');
+is(finish_psql($after)->{out} . finish_psql($run)->{out}, "SELECT 1
+" x 2, 'and gets its turn');
+
 # --- the log of connects and closes
 $local->append_conf('postgresql.conf', "log_min_messages = log\npool_config.log_connections = log");
 $local->reload;
