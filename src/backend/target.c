@@ -25,6 +25,7 @@
 #include "backend/target_params.h"
 #include "catalog/pg_foreign_server.h"
 #include "catalog/pg_user_mapping.h"
+#include "commands/dbcommands.h"
 #include "commands/defrem.h"
 #include "foreign/foreign.h"
 #include "lib/ilist.h"
@@ -364,6 +365,9 @@ entry_fill(CacheEntry *entry, MemoryContext scratch)
 	source.role_name = GetUserNameFromId(target->role, false);
 	source.server_options = server->options;
 	source.mapping_options = read_mapping(target);
+	source.mapping_name = OidIsValid(target->mapping_user) ?
+		GetUserNameFromId(target->mapping_user, false) : "public";
+	source.database = get_database_name(MyDatabaseId);
 	MemoryContextSwitchTo(own);
 
 	entry_read_settings(entry, server->options, source.foreign_wrapper);

@@ -15,6 +15,8 @@
 #include "backend/target_params.h"
 
 #include "commands/defrem.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
 #include "common/hmac.h"
 #include "common/sha2.h"
 #include "mb/pg_wchar.h"
@@ -281,6 +283,48 @@ set_provider_defaults(PcfgParams *params)
 	}
 }
 
+/*
+ * Fills in what the remote's administrator wants to know of a session's
+ * origin: %d the local database, %u the local role of the mapping, %t the
+ * target, %p the process id of the local server.  Not of the session that
+ * uses it: sessions change, the connection stays.
+ */
+static void
+expand_application_name(PcfgParams *params, const PcfgParamsSource *source)
+{
+	const char *pattern = get(params, "application_name");
+	StringInfoData name;
+	const char *p;
+
+	if (pattern == NULL || strchr(pattern, '%') == NULL)
+		return;
+	initStringInfo(&name);
+	for (p = pattern; *p != '\0'; p++)
+	{
+		if (p[0] != '%')
+			appendStringInfoChar(&name, *p);
+		else if (p[1] == 'd')
+			appendStringInfoString(&name, source->database);
+		else if (p[1] == 'u')
+			appendStringInfoString(&name, source->mapping_name);
+		else if (p[1] == 't')
+			appendStringInfoString(&name, source->target);
+		else if (p[1] == 'p')
+			appendStringInfo(&name, "%d", (int) PostmasterPid);
+		else if (p[1] == '%')
+			appendStringInfoChar(&name, '%');
+		else
+		{
+			appendStringInfoChar(&name, '%');
+			continue;
+		}
+		if (p[0] == '%')
+			p++;
+	}
+	set(params, "application_name", name.data);
+	pfree(name.data);
+}
+
 void
 pcfg_params_build(PcfgParams *params, const PcfgParamsSource *source)
 {
@@ -310,6 +354,7 @@ pcfg_params_build(PcfgParams *params, const PcfgParamsSource *source)
 	force_options(params);
 	if (get(params, "fallback_application_name") == NULL)
 		set_default(params, "application_name", "pool_config");
+	expand_application_name(params, source);
 	set_default(params, "keepalives_idle", "60");
 	set_default(params, "keepalives_interval", "10");
 	set_default(params, "keepalives_count", "3");

@@ -21,6 +21,8 @@ typedef struct PcfgParamsSource
 	bool		foreign_wrapper;	/* of postgres_fdw or dblink_fdw */
 	bool		owner_is_trusted;	/* of the server: may name files */
 	const char *role_name;		/* effective local role */
+	const char *mapping_name;	/* local role of the mapping; "public" */
+	const char *database;		/* local */
 	List	   *server_options; /* of DefElem */
 	List	   *mapping_options;	/* of DefElem */
 } PcfgParamsSource;

@@ -143,6 +143,13 @@ poll_until('connects and closes are logged with reasons', sub {
 	slurp_file($local->logfile) =~ /LOG:  pool_config: connection \d+ to target "crm" opened.*LOG:  pool_config: connection \d+ to target "crm" closed: recycle/s;
 });
 
+# --- the remote sees where a session comes from
+sql(sprintf(q{SELECT pool_config.create_target('named', 'postgresql://app:app-secret@127.0.0.1:%d/postgres?sslmode=disable',
+	connect_args => '{"application_name": "%%d/%%u/%%t/%%p 100%%%% %%x%%"}')}, $remote->port));
+my $postmaster = (split /\n/, slurp_file($local->data_dir . '/postmaster.pid'))[0];
+is(sql(q{SELECT * FROM pool_config.query('named', 'select current_setting(''application_name'')') AS t(a text)}),
+	"postgres/public/named/$postmaster 100% %x%", 'application_name is a pattern');
+
 # --- a terminal shows it
 make_target($local, $remote, 'a_name_of_20_letters', pool_size => 1, max_overflow => 0);
 my @runs = map { start_psql($local, q{SELECT pool_config.exec('a_name_of_20_letters', 'select pg_sleep(1)')}) } 1 .. 2;
