@@ -351,7 +351,8 @@ describe(const char *name, const RoleSpec *role)
 									"sslmode");
 	appendStringInfo(&line, ", sslmode %s",
 					 option_text(server->options, "sslmode", sslmode != NULL ? sslmode : "prefer"));
-	if (pcfg_option_find(mapping, "password") == NULL)
+	if (pcfg_option_find(mapping, "password") == NULL &&
+		pcfg_option_find(mapping, "password_file") == NULL)
 		appendStringInfoString(&line, ", no password: for superusers only");
 	return cstring_to_text_with_len(line.data, line.len);
 }

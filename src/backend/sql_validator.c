@@ -30,7 +30,7 @@ refuse_name(const char *name, bool mapping)
 			(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
 			 errmsg("invalid option \"%s\"", name),
 			 nearest != NULL ? errhint("Perhaps you meant the option \"%s\".", nearest) :
-			 mapping ? errhint("A user mapping takes user, password and password_required.") :
+			 mapping ? errhint("A user mapping takes user, password, password_file and password_required.") :
 			 errhint("A server takes the keywords of libpq and the settings of pool_config.")));
 }
 
@@ -101,9 +101,29 @@ check_connection_option(const char *name, const char *text, bool mapping)
 				 errhint("Give it in CREATE USER MAPPING, where only those see it who use it.")));
 }
 
+/* The worker reads it at each connect, as the account of the server. */
+static void
+check_password_file(const char *path)
+{
+	if (!pcfg_may_name_files(GetUserId()))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied to set option \"password_file\""),
+				 errdetail("Only superusers and members of pg_read_server_files may set it.")));
+	if (!is_absolute_path(path))
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
+				 errmsg("option \"password_file\" is not an absolute path")));
+}
+
 static void
 check_mapping_option(DefElem *option)
 {
+	if (strcmp(option->defname, "password_file") == 0)
+	{
+		check_password_file(defGetString(option));
+		return;
+	}
 	if (strcmp(option->defname, "password_required") == 0)
 	{
 		if (!defGetBoolean(option) && !superuser())
@@ -133,6 +153,7 @@ pcfg_sql_validator(PG_FUNCTION_ARGS)
 {
 	List	   *options = untransformRelOptions(PG_GETARG_DATUM(0));
 	Oid			catalog = PG_GETARG_OID(1);
+	int			passwords = 0;
 	ListCell   *lc;
 
 	if (catalog == ForeignTableRelationId)
@@ -153,7 +174,14 @@ pcfg_sql_validator(PG_FUNCTION_ARGS)
 			check_setting(setting, defGetString(option));
 		else
 			check_connection_option(option->defname, defGetString(option), false);
+		passwords += strcmp(option->defname, "password") == 0 ||
+			strcmp(option->defname, "password_file") == 0;
 	}
+	if (passwords > 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
+				 errmsg("a user mapping has either a password or a password_file"),
+				 errhint("Drop the other one in the same command: OPTIONS (DROP password, ADD password_file '...').")));
 	PG_RETURN_VOID();
 }
 

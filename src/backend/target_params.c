@@ -154,8 +154,8 @@ take_server_option(PcfgParams *params, const PcfgParamsSource *source, DefElem *
 }
 
 /*
- * That sslcert and sslkey on a mapping, and password_required, were put
- * there by a superuser is the promise of the wrappers' validators.
+ * That sslcert, sslkey, password_file and password_required were put on a
+ * mapping by somebody who may is the promise of the wrappers' validators.
  */
 static void
 take_mapping_option(PcfgParams *params, const PcfgParamsSource *source, DefElem *option)
@@ -342,7 +342,9 @@ pcfg_params_build(PcfgParams *params, const PcfgParamsSource *source)
 		take_server_option(params, source, lfirst(lc));
 	foreach(lc, source->mapping_options)
 		take_mapping_option(params, source, lfirst(lc));
-	params->password_given = get(params, "password") != NULL;
+	/* the worker puts what the file says in its place */
+	params->password_given = get(params, "password") != NULL ||
+		get(params, "password_file") != NULL;
 
 	require_host(params, source);
 	set_provider_defaults(params);

@@ -80,10 +80,9 @@ to_server(const char *text)
 	return pg_any_to_server(text, strlen(text), PG_UTF8);
 }
 
-/* Errors of one list, appended to those before. */
+/* Errors of one list, appended to those before; *kind is that of the first. */
 static void
-append_errors(const PcfgFindings *findings, StringInfo message, StringInfo hint,
-			  const char **sqlstate)
+append_errors(const PcfgFindings *findings, StringInfo message, StringInfo hint, PcfgKind *kind)
 {
 	int			i;
 
@@ -93,8 +92,8 @@ append_errors(const PcfgFindings *findings, StringInfo message, StringInfo hint,
 
 		if (f->kind > PCFG_ERRORS)
 			continue;
-		if (*sqlstate == NULL)
-			*sqlstate = pcfg_kind_sqlstate(f->kind);
+		if (*kind == PCFG_ERRORS)
+			*kind = f->kind;
 		appendStringInfo(message, "%s%s", message->len > 0 ? "; " : "", to_server(f->message));
 		if (f->hint != NULL && strstr(hint->data, f->hint) == NULL)
 			appendStringInfo(hint, "%s%s", hint->len > 0 ? " " : "", to_server(f->hint));
@@ -107,7 +106,8 @@ report_errors(const PcfgFindings *a, const PcfgFindings *b)
 {
 	StringInfoData message;
 	StringInfoData hint;
-	const char *sqlstate = NULL;
+	PcfgKind	kind = PCFG_ERRORS;
+	const char *sqlstate;
 
 	if (a->arena.failed || b->arena.failed)
 		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
@@ -115,8 +115,9 @@ report_errors(const PcfgFindings *a, const PcfgFindings *b)
 		return;
 	initStringInfo(&message);
 	initStringInfo(&hint);
-	append_errors(a, &message, &hint, &sqlstate);
-	append_errors(b, &message, &hint, &sqlstate);
+	append_errors(a, &message, &hint, &kind);
+	append_errors(b, &message, &hint, &kind);
+	sqlstate = pcfg_kind_sqlstate(kind);
 	ereport(ERROR,
 			(errcode(MAKE_SQLSTATE(sqlstate[0], sqlstate[1], sqlstate[2], sqlstate[3], sqlstate[4])),
 			 errhidestmt(true), errhidecontext(true),

@@ -279,8 +279,11 @@ static bool
 is_endpoint(const Check *c, const char *id, size_t len)
 {
 	const char *host = get(c, "host");
-	size_t		label = host != NULL ? strcspn(host, ".") : 0;
+	size_t		label;
 
+	if (host == NULL)
+		return false;
+	label = strcspn(host, ".");
 	return (label == len && strncasecmp(host, id, len) == 0) ||
 		(label == len + 7 && strncasecmp(host, id, len) == 0 &&
 		 strncasecmp(host + len, "-pooler", 7) == 0);

@@ -70,6 +70,7 @@ static const OptionRule rules[] = {
 	{"user", PCFG_OPT_MAPPING},
 	{"password", PCFG_OPT_MAPPING},
 	{"sslpassword", PCFG_OPT_MAPPING},
+	{"password_file", PCFG_OPT_MAPPING, .local = true},
 	{"password_required", PCFG_OPT_MAPPING, .local = true},
 
 	/* files and credentials of the account that runs the server */
@@ -169,6 +170,9 @@ pcfg_option_classify(const char *name, bool foreign_wrapper)
 			return PCFG_OPT_REFUSED;
 		return foreign_wrapper ? PCFG_OPT_IGNORED : PCFG_OPT_UNKNOWN;
 	}
+	/* the wrappers of others did not look at what is ours */
+	if (rule->local && foreign_wrapper)
+		return PCFG_OPT_IGNORED;
 	if (rule->class == PCFG_OPT_REFUSED || rule->local ||
 		pcfg_option_in_libpq(name))
 		return rule->class;

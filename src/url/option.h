@@ -22,7 +22,8 @@ typedef enum PcfgOptionClass
 	PCFG_OPT_UNKNOWN,			/* no such option */
 	PCFG_OPT_SERVER,			/* belongs on the server; anybody may set it */
 	PCFG_OPT_MAPPING,			/* belongs on the user mapping: user, password,
-								 * sslpassword, password_required */
+								 * password_file, sslpassword,
+								 * password_required */
 	PCFG_OPT_PRIVILEGED,		/* names a file, a facility of the operating
 								 * system or a credential of the server's
 								 * account: for superusers and members of
@@ -36,7 +37,8 @@ typedef enum PcfgOptionClass
 /*
  * The class of an option.  foreign_wrapper: on a server or mapping of
  * postgres_fdw or dblink_fdw, which have options of their own (IGNORED).
- * "password_required" is MAPPING though libpq does not know it.
+ * "password_file" and "password_required" are MAPPING though libpq does not
+ * know them.
  */
 extern PcfgOptionClass pcfg_option_classify(const char *name, bool foreign_wrapper);
 

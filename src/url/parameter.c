@@ -162,6 +162,10 @@ static const Parameter parameters[] = {
 	{"fallback_application_name", 0, PCFG_REFUSE, NULL, PCFG_E_REFUSED, "Give application_name."},
 	{"dsn", 0, PCFG_REFUSE, NULL, PCFG_E_REFUSED, "There is one address: the first argument."},
 	{"conninfo", 0, PCFG_REFUSE, NULL, PCFG_E_REFUSED, "There is one address: the first argument."},
+	{"password_file", 0, PCFG_REFUSE, NULL, PCFG_E_REFUSED,
+	"It is an option of the user mapping: ALTER USER MAPPING ... OPTIONS (ADD password_file '...')."},
+	{"password_required", 0, PCFG_REFUSE, NULL, PCFG_E_REFUSED,
+	"It is an option of the user mapping: ALTER USER MAPPING ... OPTIONS (ADD password_required '...')."},
 	{"sslkeylogfile", 0, PCFG_REFUSE, NULL, PCFG_E_REFUSED, NULL},
 	{"oauth_issuer", 0, PCFG_REFUSE, NULL, PCFG_E_REFUSED, NULL},
 	{"oauth_client_id", 0, PCFG_REFUSE, NULL, PCFG_E_REFUSED, NULL},
@@ -269,8 +273,7 @@ pcfg_parameter_judge(const char *name, PcfgVocabulary vocabulary)
 				p->asyncpg_hint : p->hint;
 		return verdict;
 	}
-	if (pcfg_option_classify(name, false) != PCFG_OPT_UNKNOWN &&
-		strcmp(name, "password_required") != 0)
+	if (pcfg_option_classify(name, false) != PCFG_OPT_UNKNOWN)
 		return judge_keyword(name, vocabulary);
 	if (pcfg_setting_find(name) != NULL)
 	{

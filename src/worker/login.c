@@ -27,6 +27,7 @@
 #include "worker/feed.h"
 #include "worker/login.h"
 #include "worker/loop.h"
+#include "worker/password_file.h"
 #include "worker/resolver.h"
 
 /* As libpq, by default. */
@@ -55,6 +56,8 @@ struct PcfgLogin
 	int			encoding;
 	PcfgLoginDone done;
 	void	   *arg;
+	char		password[PCFG_PASSWORD_MAX + 1];	/* from the password_file */
+	bool		password_reread;
 
 	int			host;			/* index in the lists of the keywords */
 	int			nhosts;
@@ -307,6 +310,39 @@ is_refusal(const char *sqlstate)
 	return strncmp(sqlstate, "28", 2) == 0 || strcmp(sqlstate, "3D000") == 0;
 }
 
+/* Reads the password_file, if there is one; false with the failure set. */
+static bool
+read_password(PcfgLogin *login)
+{
+	const char *path = pcfg_credentials_value(login->set, "password_file");
+	const char *wrong = path != NULL ? pcfg_password_file_read(path, login->password) : NULL;
+	char		text[PCFG_CAUSE_LEN];
+
+	if (wrong == NULL)
+		return true;
+	snprintf(text, sizeof(text), "the password_file of the user mapping cannot be read: %s", wrong);
+	set_failure(login, "58030", text);
+	return false;
+}
+
+/*
+ * After a wrong password: has the file another one by now?  Once in a login.
+ */
+static bool
+password_has_changed(PcfgLogin *login)
+{
+	const char *path = pcfg_credentials_value(login->set, "password_file");
+	char		password[PCFG_PASSWORD_MAX + 1];
+	bool		changed;
+
+	if (path == NULL || login->password_reread || pcfg_password_file_read(path, password) != NULL)
+		return false;
+	changed = strcmp(password, login->password) != 0;
+	explicit_bzero(password, sizeof(password));
+	login->password_reread = changed;
+	return changed;
+}
+
 static void
 libpq_failed(PcfgLogin *login, ConnStatusType before)
 {
@@ -317,7 +353,12 @@ libpq_failed(PcfgLogin *login, ConnStatusType before)
 	};
 
 	pcfg_login_failure_read(&login->result.failure, login->conn, before, &place);
-	if (is_refusal(login->result.failure.sqlstate))
+	if (strcmp(login->result.failure.sqlstate, "28P01") == 0 && password_has_changed(login))
+	{
+		login->address--;		/* the same one again */
+		fail_address(login);
+	}
+	else if (is_refusal(login->result.failure.sqlstate))
 		fail_login(login);
 	else
 		fail_address(login);
@@ -417,6 +458,13 @@ start_libpq(PcfgLogin *login)
 	int			n = 0;
 	int			i;
 
+	if (!read_password(login))
+	{
+		free(keywords);
+		free(values);
+		fail_login(login);
+		return;
+	}
 	if (keywords != NULL && values != NULL)
 	{
 		for (i = 0; i < set->nparams; i++)
@@ -426,7 +474,13 @@ start_libpq(PcfgLogin *login)
 				strcmp(set->keywords[i], "port") == 0)
 				continue;
 			keywords[n] = set->keywords[i];
-			values[n++] = set->values[i];
+			values[n] = set->values[i];
+			if (strcmp(keywords[n], "password_file") == 0)
+			{
+				keywords[n] = "password";
+				values[n] = login->password;
+			}
+			n++;
 		}
 		if (login->hostname[0] != '\0')
 		{
@@ -570,6 +624,7 @@ static void
 destroy(PcfgLogin *login)
 {
 	pcfg_credentials_release(login->set);
+	explicit_bzero(login->password, sizeof(login->password));
 	free(login);
 }
 
