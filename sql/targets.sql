@@ -69,6 +69,7 @@ SELECT srvoptions FROM pg_foreign_server WHERE srvname = 'neon';
 SELECT connect_timeout, sources->>'connect_timeout' AS "from", idle_timeout, sources->>'idle_timeout' AS "from", pool_size, sources->>'pool_size' AS "from"
 FROM pool_config.targets WHERE target = 'neon';
 SELECT pool_config.alter_target('neon', connect_timeout => 20);
+SELECT pool_config.alter_target('neon', pool_recycle => 300, pool_size => 90);
 SELECT connect_timeout, sources->>'connect_timeout' AS "from" FROM pool_config.targets WHERE target = 'neon';
 SELECT * FROM pool_config.parse_url('postgresql://postgres.abc:s3cret@aws-0-eu-west-1.pooler.supabase.com:6543/postgres?options=-c%20jit%3Doff');
 SELECT pool_config.create_target('direct', 'postgresql://postgres.abc:s3cret@aws-0-eu-west-1.pooler.supabase.com:6543/postgres?options=-c%20jit%3Doff',

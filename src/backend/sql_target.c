@@ -392,6 +392,7 @@ pcfg_sql_create_target(PG_FUNCTION_ARGS)
 	else
 		create_server(name, wanted.server);
 	put_mapping(name, get_foreign_server_oid(name, false), role, wanted.mapping, true);
+	pcfg_wanted_advise(GetForeignServerByName(name, false)->options);
 	error_context_stack = hiding.previous;
 	PG_RETURN_TEXT_P(describe(name, role));
 }
@@ -432,6 +433,7 @@ pcfg_sql_alter_target(PG_FUNCTION_ARGS)
 	if (wanted.mapping != NIL)
 		put_mapping(name, server->serverid, role, wanted.mapping,
 					pcfg_option_find(wanted.mapping, "user") != NULL);
+	pcfg_wanted_advise(GetForeignServerByName(name, false)->options);
 	error_context_stack = hiding.previous;
 	PG_RETURN_TEXT_P(describe(name, role));
 }

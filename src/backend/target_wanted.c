@@ -14,6 +14,7 @@
 #include "backend/target_wanted.h"
 #include "mb/pg_wchar.h"
 #include "nodes/makefuncs.h"
+#include "shared/settings.h"
 #include "url/engine.h"
 #include "url/option.h"
 #include "url/server_setting.h"
@@ -304,6 +305,46 @@ void
 pcfg_wanted_list(const PcfgWantedSource *source, PcfgTakeKeyword take, void *arg)
 {
 	read_all(source, take, arg, NULL);
+}
+
+/* The value of a setting that a target of these options works by. */
+static int64
+effective_setting(List *options, const PcfgProvider *provider, const PcfgSetting *s)
+{
+	DefElem    *option = pcfg_option_find(options, s->name);
+	char		errbuf[256];
+	const char *why;
+	const char *hint;
+	int64		value;
+
+	if (option != NULL &&
+		pcfg_setting_parse(s, strVal(option->arg), &value, errbuf, sizeof(errbuf), &why, &hint))
+		return value;
+	if (!pcfg_settings_is_configured(s->id) && pcfg_provider_setting(provider, s->id, &value))
+		return value;
+	return pcfg_settings_value(s->id);
+}
+
+void
+pcfg_wanted_advise(List *server_options)
+{
+	DefElem    *host = pcfg_option_find(server_options, "host");
+	DefElem    *port = pcfg_option_find(server_options, "port");
+	const PcfgProvider *provider = host == NULL ? NULL :
+		pcfg_provider_find(strVal(host->arg), port != NULL ? strVal(port->arg) : NULL);
+	PcfgPolicy	policy;
+	Reading    *reading;
+	int			i;
+
+	if (provider == NULL)
+		return;
+	for (i = 0; i < PCFG_SETTING_COUNT; i++)
+		policy.value[i] = pcfg_settings[i].kind == PCFG_KIND_TEXT ? 0 :
+			effective_setting(server_options, provider, &pcfg_settings[i]);
+	reading = begin_reading();
+	pcfg_provider_advise(provider, &policy, &reading->address.findings);
+	report_notices(&reading->address.findings);
+	end_reading(reading);
 }
 
 void

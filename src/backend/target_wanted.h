@@ -52,6 +52,9 @@ extern void pcfg_wanted_setting(PcfgWanted *wanted, PcfgSettingId id, int64 valu
  */
 extern void pcfg_wanted_read(PcfgWanted *wanted, const PcfgWantedSource *source);
 
+/* Notices of what hardly suits the provider whose host these options name. */
+extern void pcfg_wanted_advise(List *server_options);
+
 /* An error, with the nearest name, when there is no setting of that name. */
 extern void pcfg_wanted_check_setting(const char *name);
 

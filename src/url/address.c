@@ -279,6 +279,14 @@ take_keyword(Translator *t, const char *keyword)
 		bad_value(t, pcfg_arena_print(&t->findings->arena, "Possible is: %s.", legal));
 		return;
 	}
+	if (strcmp(keyword, "sslrootcert") == 0 && strcmp(value, "system") == 0 &&
+		!pcfg_option_has_system_roots())
+	{
+		/* it would be the name of a file */
+		pcfg_finding_add(t->findings, PCFG_E_VERSION, "It came with the libpq of PostgreSQL 16.",
+						 "sslrootcert=system is not known to the libpq in use");
+		return;
+	}
 	if (!check_class(t, keyword, value))
 		return;
 	if (strcmp(keyword, "tcp_user_timeout") == 0 && strtol(value, NULL, 10) > 0 && strtol(value, NULL, 10) < 100)

@@ -3,7 +3,7 @@
  * url/provider.c
  *	  Whose database a host name belongs to, and what suits that provider.
  *
- * Floor 1; backends; no server header, no ereport.
+ * Floor 2; backends; no server header, no ereport.
  *
  *-------------------------------------------------------------------------
  */
@@ -173,4 +173,20 @@ pcfg_provider_keyword(const PcfgProvider *provider, const char *keyword)
 	if (strcmp(keyword, "keepalives_count") == 0)
 		return "3";
 	return NULL;
+}
+
+void
+pcfg_provider_advise(const PcfgProvider *provider, const PcfgPolicy *policy, PcfgFindings *findings)
+{
+	int64_t		overflow = policy->value[PCFG_MAX_OVERFLOW];
+	int64_t		recycle = policy->value[PCFG_POOL_RECYCLE];
+	bool		neon = provider->id == PCFG_NEON || provider->id == PCFG_NEON_POOLER;
+
+	if (provider->cap > 0 && (overflow < 0 || policy->value[PCFG_POOL_SIZE] + overflow > provider->cap))
+		pcfg_finding_add(findings, PCFG_N_PROVIDER, "Look up what your plan allows.",
+						 "pool_size and max_overflow together are more than the %d connections of the smallest plan of %s",
+						 provider->cap, provider->name);
+	if (neon && (recycle < 0 || recycle > provider->pool_recycle * SECOND))
+		pcfg_finding_add(findings, PCFG_N_PROVIDER, "240 s or less is advised, for pool_recycle and idle_timeout.",
+						 "a connection may get older than the 300 s without a query after which Neon ends it");
 }

@@ -3,7 +3,7 @@
  * url/provider.h
  *	  Whose database a host name belongs to, and what suits that provider.
  *
- * Floor 1; backends; no server header, no ereport.
+ * Floor 2; backends; no server header, no ereport.
  *
  * Only advice and defaults come from here: whatever the user or
  * postgresql.conf says wins.
@@ -14,6 +14,7 @@
 #define PCFG_PROVIDER_H
 
 #include "shared/setting_table.h"
+#include "url/findings.h"
 
 typedef enum PcfgProviderId
 {
@@ -51,5 +52,9 @@ extern bool pcfg_provider_setting(const PcfgProvider *provider, PcfgSettingId id
  * keepalives, which suit links that are cut while idle.
  */
 extern const char *pcfg_provider_keyword(const PcfgProvider *provider, const char *keyword);
+
+/* What is to be said of settings that somebody gave; adds notices. */
+extern void pcfg_provider_advise(const PcfgProvider *provider, const PcfgPolicy *policy,
+								 PcfgFindings *findings);
 
 #endif							/* PCFG_PROVIDER_H */

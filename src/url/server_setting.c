@@ -77,7 +77,7 @@ pcfg_server_setting_read(PcfgServerSetting *result, PcfgFindings *findings,
 	const char *hint;
 
 	result->keyword = result->text = NULL;
-	if (len == 0 || strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.") != len)
+	if (len == 0 || strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-") != len)
 	{
 		pcfg_finding_add(findings, PCFG_E_VALUE, NULL, "a name in server_settings is not that of a setting");
 		return false;
