@@ -58,6 +58,7 @@ typedef struct CacheEntry
 	PcfgPolicy	option;			/* where has_option says so */
 	bool		has_init_sql;	/* the target's own; else the GUC's */
 	const PcfgProvider *provider;	/* whose host it is, or NULL */
+	bool		pooled;			/* params are for a pooler between transactions */
 } CacheEntry;
 
 static dlist_head entries = DLIST_STATIC_INIT(entries); /* most recent first */
@@ -187,10 +188,24 @@ configured_init_sql(void)
 	return sql[0] != '\0' ? sql : NULL;
 }
 
+/* Does a pooler between transactions stand before it, as far as is known? */
+static bool
+is_pooled(const CacheEntry *entry)
+{
+	int64		pooler;
+
+	if (entry->has_option[PCFG_POOLER])
+		pooler = entry->option.value[PCFG_POOLER];
+	else if (pcfg_settings_is_configured(PCFG_POOLER) ||
+			 !pcfg_provider_setting(entry->provider, PCFG_POOLER, &pooler))
+		pooler = pcfg_settings_value(PCFG_POOLER);
+	return pooler == PCFG_POOLER_TRANSACTION;
+}
+
 /*
  * SET of a session wins over the target's option, that over the GUC's other
- * sources.  Returns false when the entry must be built anew: init_sql is
- * part of the identity of a pool.
+ * sources.  Returns false when the entry must be built anew: init_sql, and
+ * what is sent at the start, are part of the identity of a pool.
  */
 static bool
 entry_refresh(CacheEntry *entry)
@@ -200,6 +215,8 @@ entry_refresh(CacheEntry *entry)
 
 	if (entry->settings_version == pcfg_settings_version)
 		return true;
+	if (is_pooled(entry) != entry->pooled)
+		return false;
 	if (!entry->has_init_sql)
 	{
 		const char *now = configured_init_sql();
@@ -337,6 +354,25 @@ report_unknown_server(void)
 			 errmsg("target was dropped while it was being looked up")));
 }
 
+static const PcfgProvider *
+find_provider(List *server_options)
+{
+	const char *host = NULL;
+	const char *port = NULL;
+	ListCell   *lc;
+
+	foreach(lc, server_options)
+	{
+		DefElem    *option = lfirst(lc);
+
+		if (strcmp(option->defname, "host") == 0)
+			host = defGetString(option);
+		else if (strcmp(option->defname, "port") == 0)
+			port = defGetString(option);
+	}
+	return pcfg_provider_find(host, port);
+}
+
 /* Fills an entry whose key says server and role; in the entry's context. */
 static void
 entry_fill(CacheEntry *entry, MemoryContext scratch)
@@ -345,9 +381,6 @@ entry_fill(CacheEntry *entry, MemoryContext scratch)
 	PcfgParamsSource source = {0};
 	ForeignServer *server;
 	MemoryContext own;
-	const char *host = NULL;
-	const char *port = NULL;
-	int			i;
 
 	own = MemoryContextSwitchTo(scratch);
 	server = GetForeignServerExtended(target->key.server, FSV_MISSING_OK);
@@ -373,19 +406,13 @@ entry_fill(CacheEntry *entry, MemoryContext scratch)
 	entry_read_settings(entry, server->options, source.foreign_wrapper);
 	if (!entry->has_init_sql && configured_init_sql() != NULL)
 		target->init_sql = pstrdup(configured_init_sql());
+	entry->provider = find_provider(server->options);
+	entry->pooled = source.pooled = is_pooled(entry);
 	pcfg_params_build(&entry->params, &source);
 	wipe_options(source.mapping_options);
 	pcfg_params_fingerprint(&entry->params, target->init_sql, target->key.server,
 							target->key.mapping, target->key.fingerprint);
 	pcfg_params_address_id(&entry->params, target->name, target->key.address_id);
-	for (i = 0; i < entry->params.n; i++)
-	{
-		if (strcmp(entry->params.keywords[i], "host") == 0)
-			host = entry->params.values[i];
-		else if (strcmp(entry->params.keywords[i], "port") == 0)
-			port = entry->params.values[i];
-	}
-	entry->provider = pcfg_provider_find(host, port);
 	target->nparams = entry->params.n;
 	target->keywords = entry->params.keywords;
 	target->values = entry->params.values;

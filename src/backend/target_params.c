@@ -353,7 +353,12 @@ pcfg_params_build(PcfgParams *params, const PcfgParamsSource *source)
 	set_default(params, "dbname", get(params, "user"));
 	force_isolation(params);
 	set(params, "client_encoding", GetDatabaseEncodingName());
-	force_options(params);
+	/*
+	 * A pooler would refuse them or give them to others; the worker asks for
+	 * the style of dates in another way, and looks at what it got.
+	 */
+	if (!source->pooled)
+		force_options(params);
 	if (get(params, "fallback_application_name") == NULL)
 		set_default(params, "application_name", "pool_config");
 	expand_application_name(params, source);

@@ -19,6 +19,7 @@ typedef struct PcfgParamsSource
 {
 	const char *target;			/* name, for errors */
 	bool		foreign_wrapper;	/* of postgres_fdw or dblink_fdw */
+	bool		pooled;			/* a pooler between transactions is in front */
 	bool		owner_is_trusted;	/* of the server: may name files */
 	const char *role_name;		/* effective local role */
 	const char *mapping_name;	/* local role of the mapping; "public" */

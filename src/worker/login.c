@@ -232,6 +232,8 @@ static bool
 check_login(PcfgLogin *login)
 {
 	const char *encoding = PQparameterStatus(login->conn, "client_encoding");
+	const char *dates = PQparameterStatus(login->conn, "DateStyle");
+	const char *intervals = PQparameterStatus(login->conn, "IntervalStyle");
 
 	if (PQgssEncInUse(login->conn))
 	{
@@ -241,6 +243,12 @@ check_login(PcfgLogin *login)
 	if (encoding == NULL || pg_char_to_encoding(encoding) != login->encoding)
 	{
 		set_failure(login, "08004", "the remote did not accept the client_encoding of the local database");
+		return false;
+	}
+	if ((dates != NULL && strncmp(dates, "ISO", 3) != 0) ||
+		(intervals != NULL && strcmp(intervals, "postgres") != 0))
+	{
+		set_failure(login, "08004", "the remote, or a pooler in front of it, writes values in another style than DateStyle ISO and IntervalStyle postgres; set these for its role");
 		return false;
 	}
 	return true;

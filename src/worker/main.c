@@ -81,6 +81,9 @@ clean_environment(void)
 			(void) unsetenv(option->envvar);
 	}
 	PQconninfoFree(options);
+
+	/* where "options" cannot be sent, libpq sends this; values are read so */
+	(void) setenv("PGDATESTYLE", "ISO", 1);
 }
 
 /* Raises the limit of descriptors and says so if it is too low all the same. */
