@@ -314,21 +314,8 @@ say_waiting(Diagnosis *d, int pool, const PcfgPoolSnapshot *s)
 	say_holders(d, pool);
 }
 
-static bool
-has_slot(int pool, int remote_pid)
-{
-	int			i;
-
-	for (i = 0; i < pcfg_shared->nslots; i++)
-	{
-		if (pcfg_slots[i].pool == pool && pcfg_slots[i].remote_pid == remote_pid)
-			return true;
-	}
-	return false;
-}
-
 /* What the remote says of itself; one row of text. */
-#define LOOK_COLUMNS	6
+#define LOOK_COLUMNS	4
 static const char *const look_query =
 	"SELECT pg_catalog.current_setting('max_connections'),"
 	" (SELECT pg_catalog.sum(setting::pg_catalog.int4) FROM pg_catalog.pg_settings"
@@ -337,8 +324,7 @@ static const char *const look_query =
 	"  WHERE backend_type = 'client backend'),"
 	" (SELECT pg_catalog.count(*) FROM pg_catalog.pg_stat_activity"
 	"  WHERE usename = current_user AND wait_event_type = 'Lock'"
-	"  AND application_name = pg_catalog.current_setting('application_name')),"
-	" pg_catalog.pg_backend_pid(), pg_catalog.pg_is_in_recovery()";
+	"  AND application_name = pg_catalog.current_setting('application_name'))";
 
 /* The connections that the target's pools have, and those it may have. */
 static void
@@ -359,7 +345,7 @@ say_capacity(Diagnosis *d, const PcfgPoolSnapshot *s, char **look)
 
 /* Asks the remote, if that takes no waiting and is for the caller's own mapping. */
 static void
-say_remote(Diagnosis *d, int pool, const PcfgPoolSnapshot *s)
+say_remote(Diagnosis *d, const PcfgPoolSnapshot *s)
 {
 	char	   *look[LOOK_COLUMNS];
 	ErrorData  *error = pcfg_inquire(d->target, look_query, LOOK_COLUMNS, look, "0");
@@ -375,10 +361,16 @@ say_remote(Diagnosis *d, int pool, const PcfgPoolSnapshot *s)
 	if (atoi(look[3]) > 0)
 		say(d, "%s statements wait for locks at the remote. See for what: SELECT * FROM pool_config.query(%s, 'select pid, pg_blocking_pids(pid)::text, query from pg_stat_activity where wait_event_type = ''Lock''') AS t(pid int, blocked_by text, query text);",
 			look[3], d->literal);
-	if (!has_slot(pool, atoi(look[4])) && s->policy.value[PCFG_POOLER] == PCFG_POOLER_AUTO)
-		say(d, "The remote process (%s) is not the one that was announced at the connect: a pooler stands in front. "
-			"If it pools transactions, say so: SELECT pool_config.alter_target(%s, settings => '{\"pooler\": \"transaction\"}');",
-			look[4], d->literal);
+}
+
+/* A pooler that pools transactions has no sessions for us. */
+static void
+say_pooler(Diagnosis *d, const PcfgPoolSnapshot *s)
+{
+	if (s->pooled && s->policy.value[PCFG_POOLER] == PCFG_POOLER_AUTO)
+		say(d, "A pooler stands in front of the remote: the process that answers is not the one that was announced. "
+			"Say what it pools: SELECT pool_config.alter_target(%s, settings => '{\"pooler\": \"transaction\"}'); or \"session\".",
+			d->literal);
 }
 
 static bool
@@ -399,8 +391,9 @@ say_pool(Diagnosis *d, int pool, const PcfgPoolSnapshot *s)
 	if (s->nwait > 0 && !s->paused && (s->nopen > s->nconnecting || s->cause.failures == 0))
 		say_waiting(d, pool, s);
 	say_loops(d, pool);
+	say_pooler(d, s);
 	if (may_ask(d, s))
-		say_remote(d, pool, s);
+		say_remote(d, s);
 	if (d->nsentences == before && !s->paused)
 		say(d, "All is well with the mapping of %s: %d of %d connections are in use, %d are idle, nobody waits. Watch it: SELECT * FROM pool_config.pools WHERE target = %s;",
 			mapping_word(s->mapping_user), s->nopen - s->nconnecting - s->nidle,
@@ -514,14 +507,13 @@ check_mapping(Diagnosis *d)
 
 static const char *const check_query =
 	"SELECT pg_catalog.version(), current_user, pg_catalog.current_database(),"
-	" pg_catalog.pg_is_in_recovery(), pg_catalog.current_setting('transaction_read_only'),"
-	" pg_catalog.pg_backend_pid()";
+	" pg_catalog.pg_is_in_recovery(), pg_catalog.current_setting('transaction_read_only')";
 
 /* The way of a call: a connection, a statement. */
 static bool
 check_call(Diagnosis *d)
 {
-	char	   *v[6];
+	char	   *v[5];
 	PcfgTime	start = pcfg_now();
 	ErrorData  *error = pcfg_inquire(d->target, check_query, lengthof(v), v, NULL);
 	PcfgTarget *target;
@@ -539,9 +531,13 @@ check_call(Diagnosis *d)
 										 v[0]));
 	target = pcfg_target_open(d->target);
 	if (target->pool != PCFG_NONE)
-		put_step(d, "pooler", true, has_slot(target->pool, atoi(v[5])) ?
-				 "none seen: the remote process is the one that was announced" :
-				 "a pooler stands in front: the remote process is not the one that was announced. If it pools transactions, set pooler to transaction");
+	{
+		PcfgPoolSnapshot s;
+
+		pcfg_pool_snapshot(target->pool, &s);
+		put_step(d, "pooler", true, !s.pooled ? "none seen" :
+				 "one stands in front: the process that answers is not the one that was announced. If it pools transactions, set pooler to transaction");
+	}
 	return true;
 }
 

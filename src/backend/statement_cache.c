@@ -101,6 +101,7 @@ bool
 pcfg_statements_allowed(const PcfgTarget *target)
 {
 	return target->policy.value[PCFG_POOLER] != PCFG_POOLER_TRANSACTION &&
+		!(target->pool != PCFG_NONE && pcfg_pools[target->pool].pooled) &&
 		target->policy.value[PCFG_POOL_RESET] == PCFG_RESET_AUTO;
 }
 

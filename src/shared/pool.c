@@ -133,7 +133,7 @@ make_pool(PcfgPool *pool, const PcfgPoolKey *key, const char *target,
 		pool->nconnecting = 0;
 		memset(&pool->cause, 0, sizeof(pool->cause));
 		(void) pcfg_failure_recall(key->database, key->server, mapping_user, &pool->cause);
-		pool->proven = false;
+		pool->proven = pool->pooled = false;
 		pool->suspect_since = 0;
 		pool->last_used = pcfg_now();
 		pg_atomic_write_u32(&pool->credentials_life, 0);
@@ -256,6 +256,7 @@ take_snapshot(PcfgPool *pool, PcfgPoolSnapshot *s)
 	s->policy = pool->policy;
 	s->retired = pool->retired;
 	s->paused = pool->paused;
+	s->pooled = pool->pooled;
 	s->starving = pool->starving_since != 0;
 	s->nopen = pool->nopen;
 	s->nconnecting = pool->nconnecting;

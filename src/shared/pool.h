@@ -42,6 +42,7 @@ typedef struct PcfgPoolSnapshot
 	PcfgPolicy	policy;
 	bool		retired;
 	bool		paused;
+	bool		pooled;			/* a pooler stands in front of the remote */
 	bool		starving;		/* waits for a place of server or target */
 	int			nopen;
 	int			nconnecting;

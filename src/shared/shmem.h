@@ -124,6 +124,8 @@ typedef struct PcfgPool
 	bool		retired;		/* its target was altered or dropped: no new
 								 * lease, idle connections are closed */
 	bool		paused;
+	bool		pooled;			/* the first connection showed that a pooler stands
+								 * in front of the remote */
 	int			nopen;			/* slots that are not EMPTY, CONNECTING ones too */
 	int			nconnecting;
 	int			nidle;

@@ -268,6 +268,24 @@ pcfg_slot_owner_died(int index, uint32 owner, int pid)
 	return had;
 }
 
+bool
+pcfg_pool_asks_for_pooler(int index)
+{
+	const PcfgPool *pool = &pcfg_pools[index];
+
+	return !pool->proven && pool->policy.value[PCFG_POOLER] == PCFG_POOLER_AUTO;
+}
+
+void
+pcfg_pool_note_pooler(int index, bool pooled)
+{
+	PcfgPool   *pool = &pcfg_pools[index];
+
+	LWLockAcquire(&pool->lock, LW_EXCLUSIVE);
+	pool->pooled = pooled;
+	LWLockRelease(&pool->lock);
+}
+
 /* Closes what is too old, or has been idle for too long. */
 static void
 close_expired(PcfgPool *pool, PcfgTime now, PcfgWakes *wakes)

@@ -51,6 +51,13 @@ extern bool pcfg_slot_owner_died(int slot, uint32 owner, int pid);
  */
 extern void pcfg_pool_tick(int pool, PcfgTime now);
 
+/*
+ * Whether the pool wants to know if a pooler stands in front of its remote;
+ * and the answer.
+ */
+extern bool pcfg_pool_asks_for_pooler(int pool);
+extern void pcfg_pool_note_pooler(int pool, bool pooled);
+
 /* What an idle connection needs of the worker. */
 typedef enum PcfgCare
 {

@@ -297,6 +297,8 @@ login_ended(void *arg, PcfgLoginResult *result)
 		ereport(pcfg_log_connections,
 				(errmsg_internal("pool_config: connection %d to target \"%s\" opened, remote process %d",
 								 c->slot, pcfg_pools[pool].target, result->remote_pid)));
+	if (result->asked_pid != 0 && result->remote_pid != 0)
+		pcfg_pool_note_pooler(pool, result->asked_pid != result->remote_pid);
 	pcfg_slot_connected(c->slot, result->remote_pid, result->server_version,
 						result->password_used, c->relay != NULL);
 }
@@ -323,7 +325,7 @@ begin(Connection *c, int pool, PcfgTime now)
 	}
 	c->login = pcfg_login_start(set, p->policy.value[PCFG_CONNECT_TIMEOUT],
 								total > 0 ? now + total : PCFG_FOREVER,
-								p->encoding, login_ended, c);
+								p->encoding, pcfg_pool_asks_for_pooler(pool), login_ended, c);
 	if (c->login == NULL)
 	{
 		set_phase(c, NONE);
@@ -379,7 +381,7 @@ begin_care(Connection *c, PcfgCare care, const PcfgCredentialSet *set)
 		pcfg_watch_remove(&c->watch);
 		c->care = care;
 		set_phase(c, CARING);
-		c->exchange = pcfg_exchange_start(c->sock, statements, n, care_ended, c);
+		c->exchange = pcfg_exchange_start(c->sock, statements, n, NULL, care_ended, c);
 		if (c->exchange == NULL)
 			end_care(c, false);
 	}

@@ -33,6 +33,8 @@ struct PcfgExchange
 	char	   *in;
 	PcfgBuffer	buffer;
 	PcfgReply	reply;
+	int			question;		/* its step; -1 = none */
+	char		answer[32];
 };
 
 static void
@@ -64,6 +66,7 @@ finish(PcfgExchange *x, bool ok, bool refused, const char *sqlstate, const char 
 	result.refused = refused;
 	strlcpy(result.sqlstate, sqlstate, sizeof(result.sqlstate));
 	strlcpy(result.message, message, sizeof(result.message));
+	strlcpy(result.answer, x->answer, sizeof(result.answer));
 	destroy(x);
 	done(arg, &result);
 }
@@ -85,6 +88,25 @@ finish_refused(PcfgExchange *x, const PcfgFrame *frame)
 	strlcpy(message, fields.message != NULL ? fields.message : "no reason was given",
 			sizeof(message));
 	finish(x, false, true, sqlstate, message);
+}
+
+/* The first row of the answer; a checked frame. */
+static void
+take_row(PcfgExchange *x, const PcfgFrame *frame)
+{
+	PcfgReader	r;
+	int32		len;
+	const char *value;
+
+	pcfg_reader_init(&r, frame->body, frame->len);
+	if (pcfg_read_int16(&r) < 1 || x->answer[0] != '\0')
+		return;
+	len = pcfg_read_int32(&r);
+	if (len < 0 || len >= (int32) sizeof(x->answer))
+		return;
+	value = pcfg_read_bytes(&r, (size_t) len);
+	if (value != NULL)
+		memcpy(x->answer, value, (size_t) len);
 }
 
 /* Takes what came; false when the exchange is over. */
@@ -111,7 +133,12 @@ take_answers(PcfgExchange *x)
 				else
 					finish(x, false, false, "08P01", "the remote did not become idle");
 				return false;
+			case PCFG_EVENT_ROW:
+				take_row(x, &frame);
+				break;
 			case PCFG_EVENT_ERROR:
+				if (x->question >= 0 && x->reply.error_step == x->question)
+					break;
 				finish_refused(x, &frame);
 				return false;
 			case PCFG_EVENT_BAD:
@@ -181,7 +208,8 @@ socket_ready(void *arg)
 
 /* Writes the series and what is owed for it; false when it does not fit. */
 static bool
-write_series(PcfgExchange *x, size_t size, const char *const *statements, int n)
+write_series(PcfgExchange *x, size_t size, const char *const *statements, int n,
+			 const char *question)
 {
 	PcfgWriter	w;
 	int			i;
@@ -194,6 +222,17 @@ write_series(PcfgExchange *x, size_t size, const char *const *statements, int n)
 		if (!pcfg_reply_expect(&x->reply, PCFG_STEP_COMMAND))
 			return false;
 	}
+	x->question = -1;
+	if (question != NULL)
+	{
+		x->question = n;
+		pcfg_write_parse(&w, "", question, NULL, 0);
+		pcfg_write_describe_statement(&w, "");
+		pcfg_write_bind(&w, "", NULL, 0, NULL, 0);
+		pcfg_write_execute(&w);
+		if (!pcfg_reply_expect(&x->reply, PCFG_STEP_STATEMENT))
+			return false;
+	}
 	pcfg_write_sync(&w);
 	x->out_len = w.used;
 	return pcfg_reply_expect(&x->reply, PCFG_STEP_SYNC) && !w.failed;
@@ -201,7 +240,7 @@ write_series(PcfgExchange *x, size_t size, const char *const *statements, int n)
 
 PcfgExchange *
 pcfg_exchange_start(int sock, const char *const *statements, int n,
-					PcfgExchangeDone done, void *arg)
+					const char *question, PcfgExchangeDone done, void *arg)
 {
 	PcfgExchange *x = calloc(1, sizeof(*x));
 	size_t		size = 64;
@@ -211,6 +250,8 @@ pcfg_exchange_start(int sock, const char *const *statements, int n,
 		return NULL;
 	for (i = 0; i < n; i++)
 		size += pcfg_statement_bound(0, strlen(statements[i]), NULL, 0, 0);
+	if (question != NULL)
+		size += pcfg_statement_bound(0, strlen(question), NULL, 0, 0);
 	x->sock = sock;
 	x->done = done;
 	x->arg = arg;
@@ -219,7 +260,7 @@ pcfg_exchange_start(int sock, const char *const *statements, int n,
 	x->in = malloc(IN_SIZE);
 	if (x->in != NULL)
 		pcfg_buffer_init(&x->buffer, x->in, IN_SIZE);
-	if (x->out == NULL || x->in == NULL || !write_series(x, size, statements, n) ||
+	if (x->out == NULL || x->in == NULL || !write_series(x, size, statements, n, question) ||
 		!pcfg_watch_set(&x->watch, sock, PCFG_WATCH_READ | PCFG_WATCH_WRITE))
 	{
 		destroy(x);

@@ -21,6 +21,7 @@ typedef struct PcfgExchangeResult
 {
 	bool		ok;				/* the socket stands idle between two series */
 	bool		refused;		/* a statement failed; else it is the connection */
+	char		answer[32];		/* to the question; "" = none */
 	char		sqlstate[6];	/* unless ok */
 	char		message[PCFG_CAUSE_LEN];
 } PcfgExchangeResult;
@@ -28,13 +29,15 @@ typedef struct PcfgExchangeResult
 typedef void (*PcfgExchangeDone) (void *arg, const PcfgExchangeResult *result);
 
 /*
- * Starts one.  The socket stays the caller's, must not be watched by anybody
+ * Starts one.  "question", unless NULL, is asked last: the first column of its
+ * first row is told, if it is short; it may fail without harm.  The socket stays the caller's, must not be watched by anybody
  * else meanwhile, and has no time limit: see pcfg_exchange_abandon.  done is
  * called once, from the loop; the exchange is void afterwards.  NULL without
  * memory, or with more statements than fit in a series.
  */
 extern PcfgExchange *pcfg_exchange_start(int sock, const char *const *statements,
-										 int n, PcfgExchangeDone done, void *arg);
+										 int n, const char *question,
+										 PcfgExchangeDone done, void *arg);
 
 /* Ends it without a call; the connection is not to be used any more. */
 extern void pcfg_exchange_abandon(PcfgExchange *exchange);

@@ -54,6 +54,7 @@ struct PcfgLogin
 	PcfgTime	host_deadline;
 	PcfgTime	deadline;
 	int			encoding;
+	bool		ask_pid;
 	PcfgLoginDone done;
 	void	   *arg;
 	char		password[PCFG_PASSWORD_MAX + 1];	/* from the password_file */
@@ -200,6 +201,7 @@ proof_ended(void *arg, const PcfgExchangeResult *result)
 	login->proof = NULL;
 	if (result->ok)
 	{
+		login->result.asked_pid = atoi(result->answer);
 		login->phase = ENDED;
 		return;
 	}
@@ -214,7 +216,9 @@ start_proof(PcfgLogin *login)
 {
 	login->phase = PROVING;
 	login->proof = pcfg_exchange_start(login->result.sock, login->set->init,
-									   login->set->ninit, proof_ended, login);
+									   login->set->ninit,
+									   login->ask_pid ? "SELECT pg_catalog.pg_backend_pid()" : NULL,
+									   proof_ended, login);
 	if (login->proof == NULL)
 	{
 		set_failure(login, "54000", "init_sql has too many statements, or the worker no memory");
@@ -638,7 +642,7 @@ destroy(PcfgLogin *login)
 
 PcfgLogin *
 pcfg_login_start(PcfgCredentialSet *set, PcfgTime host_timeout, PcfgTime deadline,
-				 int encoding, PcfgLoginDone done, void *arg)
+				 int encoding, bool ask_pid, PcfgLoginDone done, void *arg)
 {
 	PcfgLogin  *login = calloc(1, sizeof(*login));
 
@@ -652,6 +656,7 @@ pcfg_login_start(PcfgCredentialSet *set, PcfgTime host_timeout, PcfgTime deadlin
 	login->host_timeout = host_timeout;
 	login->deadline = deadline;
 	login->encoding = encoding;
+	login->ask_pid = ask_pid;
 	login->done = done;
 	login->arg = arg;
 	login->result.sock = -1;

@@ -27,6 +27,8 @@ typedef struct PcfgLoginResult
 	int			remote_pid;
 	int			server_version;
 	bool		password_used;
+	int			asked_pid;		/* as the remote's process itself says; 0 = it was
+								 * not asked, or did not say */
 
 	PcfgLoginFailure failure;	/* on failure */
 } PcfgLoginResult;
@@ -36,11 +38,12 @@ typedef void (*PcfgLoginDone) (void *arg, PcfgLoginResult *result);
 /*
  * Starts a login; takes over the reference to set.  Each host gets
  * host_timeout for name, connect and login; all end at the deadline.
- * encoding: what client_encoding has to be.  done(arg, …) is called once,
+ * encoding: what client_encoding has to be.  ask_pid: behind
+ * a pooler the process announced is not the one that answers.  done(arg, …) is called once,
  * never from here; the login is void afterwards.  NULL without memory.
  */
 extern PcfgLogin *pcfg_login_start(PcfgCredentialSet *set, PcfgTime host_timeout,
-								   PcfgTime deadline, int encoding,
+								   PcfgTime deadline, int encoding, bool ask_pid,
 								   PcfgLoginDone done, void *arg);
 
 /* Ends it without a call. */
