@@ -194,7 +194,9 @@ sub rss
 		poll_until('idle connections were reset', sub {
 			remote_sessions($remote, q{query NOT LIKE '%DISCARD ALL%' AND query <> ''}) == 0;
 		});
-		return (descriptors($worker), rss($worker));
+		# how many connections are left is chance
+		my $open = $local->safe_psql('postgres', 'SELECT count(*) FROM pool_config.connections');
+		return (descriptors($worker) - $open * ($transport eq 'relay' ? 3 : 1), rss($worker));
 	};
 	my ($fds1, $rss1) = $levels->(5000);
 	my ($fds2, $rss2) = $levels->(100000);
@@ -274,7 +276,7 @@ SKIP:
 	finish_psql($run);
 	eval { $strace->finish; };
 	kill_psql($other);
-	my @sends  = grep { /"P\\0/ } split /\n/, slurp_file($trace);
+	my @sends  = grep { /"[PB]\\0/ } split /\n/, slurp_file($trace);
 	my @resets = grep { /DISCARD ALL/ } @sends;
 	is(scalar(@sends), 100, '100 calls, 100 messages');
 	cmp_ok(scalar(@resets), '>=', 50, 'most of them with a reset in front: ' . scalar(@resets));
