@@ -75,6 +75,46 @@ write_statement(PcfgWriter *w, const PcfgStatement *statement, const PcfgPlanned
 	pcfg_write_execute(w);
 }
 
+static size_t
+resets_bound(List *resets)
+{
+	size_t		bound = 0;
+	ListCell   *lc;
+
+	foreach(lc, resets)
+		bound += pcfg_statement_bound(0, strlen(lfirst(lc)), NULL, 0, 0);
+	return bound;
+}
+
+/* Starts the series and the list of what is owed with these. */
+static void
+begin(PcfgSeries *series, PcfgWriter *w, size_t bound, PcfgReply *reply,
+	  List *resets, const PcfgTarget *target)
+{
+	ListCell   *lc;
+
+	bound += resets_bound(resets);
+	if (bound > PCFG_FRAME_MAX)
+		raise_too_long(target);
+	series->data = palloc_extended(bound, MCXT_ALLOC_HUGE);
+	series->own_step = list_length(resets);
+	pcfg_reply_init(reply);
+	pcfg_writer_init(w, series->data, bound);
+	foreach(lc, resets)
+	{
+		pcfg_write_command(w, lfirst(lc));
+		expect(reply, PCFG_STEP_COMMAND, target);
+	}
+}
+
+static void
+end(PcfgSeries *series, const PcfgWriter *w, const PcfgTarget *target)
+{
+	if (w->failed)
+		raise_too_long(target);
+	series->len = w->used;
+}
+
 void
 pcfg_series_build(PcfgSeries *series, PcfgReply *reply, const PcfgTarget *target,
 				  bool reset, PcfgStatementCache *cache,
@@ -86,24 +126,10 @@ pcfg_series_build(PcfgSeries *series, PcfgReply *reply, const PcfgTarget *target
 											 statement->params, statement->nparams, nformats);
 	char		closed[PCFG_STATEMENT_NAME_LEN];
 	PcfgWriter	w;
-	ListCell   *lc;
 	int			i;
 
-	foreach(lc, resets)
-		bound += pcfg_statement_bound(0, strlen(lfirst(lc)), NULL, 0, 0);
 	bound += CLOSES_MAX * pcfg_statement_bound(PCFG_STATEMENT_NAME_LEN, 0, NULL, 0, 0);
-	if (bound > PCFG_FRAME_MAX)
-		raise_too_long(target);
-	series->data = palloc_extended(bound, MCXT_ALLOC_HUGE);
-
-	pcfg_reply_init(reply);
-	pcfg_writer_init(&w, series->data, bound);
-	foreach(lc, resets)
-	{
-		pcfg_write_command(&w, lfirst(lc));
-		expect(reply, PCFG_STEP_COMMAND, target);
-	}
-	series->own_step = list_length(resets);
+	begin(series, &w, bound, reply, resets, target);
 	for (i = 0; i < CLOSES_MAX && pcfg_statements_next_closed(cache, closed); i++)
 	{
 		pcfg_write_close_statement(&w, closed);
@@ -122,9 +148,40 @@ pcfg_series_build(PcfgSeries *series, PcfgReply *reply, const PcfgTarget *target
 		pcfg_write_sync(&w);
 		expect(reply, PCFG_STEP_SYNC, target);
 	}
-	if (w.failed)
-		raise_too_long(target);
-	series->len = w.used;
+	end(series, &w, target);
+	list_free(resets);
+}
+
+bool
+pcfg_series_resets_alone(int server_version)
+{
+	switch (server_version / 10000)
+	{
+		case 14:
+			return server_version < 140005;
+		case 13:
+			return server_version < 130008;
+		case 12:
+			return server_version < 120012;
+		case 11:
+			return server_version < 110017;
+		case 10:
+			return server_version < 100022;
+		default:
+			return server_version < 100000;
+	}
+}
+
+void
+pcfg_series_build_reset(PcfgSeries *series, PcfgReply *reply, const PcfgTarget *target)
+{
+	List	   *resets = reset_statements(target);
+	PcfgWriter	w;
+
+	begin(series, &w, pcfg_statement_bound(0, 0, NULL, 0, 0), reply, resets, target);
+	pcfg_write_sync(&w);
+	expect(reply, PCFG_STEP_SYNC, target);
+	end(series, &w, target);
 	list_free(resets);
 }
 

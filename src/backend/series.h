@@ -47,6 +47,18 @@ extern void pcfg_series_build(PcfgSeries *series, PcfgReply *reply,
 							  const PcfgPlanned *planned,
 							  const int16 *formats, int nformats);
 
+/*
+ * Whether the reset must be answered before the statement is sent.  Servers
+ * before the minor releases of August 2022 leave DISCARD ALL of a series open
+ * until its Sync: VACUUM would not run behind it, and a statement that fails
+ * would undo it.
+ */
+extern bool pcfg_series_resets_alone(int server_version);
+
+/* The reset alone, with its Sync. */
+extern void pcfg_series_build_reset(PcfgSeries *series, PcfgReply *reply,
+									const PcfgTarget *target);
+
 /* A single CopyFail; nothing new is owed. */
 extern void pcfg_series_build_copy_fail(PcfgSeries *series);
 

@@ -3,7 +3,7 @@
  * backend/session.c
  *	  One statement on a leased connection: send, wait, deliver.
  *
- * Floor 8; backends.
+ * Floor 9; backends.
  *
  * All that a call wants of the remote goes out as one series: the reset of
  * the session if somebody else used it last, then the caller's statement,
@@ -16,66 +16,15 @@
  * they condemn the connection, and nothing is said to the remote.  Errors of
  * the remote are raised after the give-back.
  *
- * Calls nest: reading a row may run an input function that checks a domain
- * with another call.  So nothing here is static.
- *
  *-------------------------------------------------------------------------
  */
 #include "shared/compat.h"
 
-#include <sys/socket.h>
-
-#include "backend/inbox.h"
-#include "backend/remote_error.h"
 #include "backend/session.h"
 #include "backend/sql_text.h"
-#include "mb/pg_wchar.h"
 
 /* A connection that proved dead before it was written to is replaced once. */
 #define MAX_ATTEMPTS	2
-
-/* So much output of a COPY is read and thrown away to keep the connection. */
-#define COPY_DRAINED	((size_t) 1024 * 1024)
-
-typedef struct Run
-{
-	PcfgTarget *target;
-	const PcfgStatement *statement;
-	PcfgRows   *rows;			/* NULL = discard */
-	PcfgOutcome *outcome;
-	PcfgLease	lease;
-	PcfgTime	started;		/* when the connection was there */
-	PcfgTime	deadline;		/* command_timeout */
-	MemoryContext context;		/* of the caller */
-
-	/* what we say; the series is in the caller's context */
-	PcfgStatementCache *cache;	/* NULL = none, or an outer call has it */
-	PcfgPlanned planned;
-	PcfgSeries	series;
-	size_t		sent;			/* of the series */
-	uint64		sent_before;	/* of others of this run */
-	bool		send_failed;
-
-	/* the answers */
-	PcfgReply	reply;
-	PcfgInbox	inbox;
-	bool		more_at_hand;	/* the last receive filled all the room */
-	uint64		received;
-	PcfgFrame	columns;		/* a copy, if the statement may be kept */
-
-	/* findings */
-	bool		lost;			/* end of file, or an error of the socket */
-	int			lost_errno;		/* 0 = end of file */
-	PcfgRemoteError *error;		/* the first one */
-	bool		fatal;			/* ... ended the remote session */
-	bool		answered;		/* some part of the series was carried out */
-	bool		no_columns;		/* where the caller wanted rows */
-	int			completed;		/* statements that ran to their end */
-	bool		copy;			/* there was a COPY, whose data went nowhere */
-	size_t		copied;			/* bytes of it */
-	bool		style_changed;	/* text of the next call may look different */
-	bool		reporting;		/* a notice, which names its place itself */
-} Run;
 
 /* ----------------------------------------------------------------
  * the series
@@ -87,7 +36,7 @@ typedef struct Run
  * caller can read; else it goes the long way, whose errors are better.
  */
 static void
-plan(Run *run)
+plan(PcfgRun *run)
 {
 	pcfg_statements_plan(run->statement->simple ? NULL : run->cache, run->statement->sql,
 						 run->statement->params, run->statement->nparams,
@@ -103,333 +52,17 @@ plan(Run *run)
 }
 
 static void
-build_series(Run *run, bool reset)
+build_series(PcfgRun *run, bool reset)
 {
 	const int16 *formats = NULL;
 	int			nformats = 0;
 
 	if (run->rows != NULL)
 		formats = pcfg_rows_formats(run->rows, &nformats);
-	pcfg_series_free(&run->series);
-	run->sent_before += run->sent;
-	run->sent = 0;
+	run->spoken = true;
+	pcfg_run_next_series(run);
 	pcfg_series_build(&run->series, &run->reply, run->lease.target, reset, run->cache,
 					  run->statement, &run->planned, formats, nformats);
-}
-
-/*
- * Sends as much of the series as goes without waiting.  A failure ends the
- * sending; what the remote said before it went is still to be read.
- */
-static void
-send_more(Run *run)
-{
-	while (run->sent < run->series.len && !run->send_failed)
-	{
-		ssize_t		n = send(run->lease.socket->fd, run->series.data + run->sent,
-							 run->series.len - run->sent, MSG_NOSIGNAL | MSG_DONTWAIT);
-
-		if (n > 0)
-			run->sent += (size_t) n;
-		else if (n < 0 && errno == EINTR)
-			continue;
-		else if (n == 0 || errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS)
-			return;
-		else
-		{
-			run->send_failed = true;
-			run->lost_errno = errno;
-		}
-	}
-}
-
-/* ----------------------------------------------------------------
- * the answers
- * ----------------------------------------------------------------
- */
-
-static void
-raise_protocol_violation(Run *run, const char *what)
-{
-	run->lease.broken = true;
-	ereport(ERROR,
-			(errcode(ERRCODE_PROTOCOL_VIOLATION),
-			 errmsg("protocol violation on the connection to target \"%s\"",
-					run->target->name),
-			 errdetail("%s The outcome of the statement is not known; the connection was closed.",
-					   what)));
-}
-
-static void
-keep_error(Run *run, const PcfgFrame *frame)
-{
-	PcfgFields	fields;
-
-	if (!pcfg_read_fields(frame, &fields))
-		raise_protocol_violation(run, "An error message is malformed.");
-	if (run->error != NULL)
-		return;
-	run->error = pcfg_remote_error_copy(frame);
-	pcfg_lease_note_error(&run->lease, pcfg_remote_error_sqlstate(run->error));
-	run->fatal = fields.severity != NULL &&
-		(strcmp(fields.severity, "FATAL") == 0 || strcmp(fields.severity, "PANIC") == 0);
-}
-
-/*
- * A parameter of the remote session has a new value.  Text in another
- * encoding than ours must not be read; other styles of dates only end the
- * reuse without a reset.
- */
-static void
-take_parameter(Run *run, const PcfgFrame *frame)
-{
-	PcfgReader	r;
-	const char *name;
-	const char *value;
-
-	pcfg_reader_init(&r, frame->body, frame->len);
-	name = pcfg_read_string(&r);
-	value = pcfg_read_string(&r);
-	if (!pcfg_reader_done(&r))
-		raise_protocol_violation(run, "A parameter status is malformed.");
-	if (strcmp(name, "client_encoding") == 0 &&
-		pg_char_to_encoding(value) != GetDatabaseEncoding())
-		ereport(ERROR,
-				(errcode(ERRCODE_PROTOCOL_VIOLATION),
-				 errmsg("client_encoding was changed on the connection to target \"%s\"",
-						run->target->name),
-				 errdetail("It must stay that of the local database, \"%s\"; the connection was closed.",
-						   GetDatabaseEncodingName())));
-	if ((strcmp(name, "DateStyle") == 0 && strncmp(value, "ISO", 3) != 0) ||
-		(strcmp(name, "IntervalStyle") == 0 && strcmp(value, "postgres") != 0))
-		run->style_changed = true;
-}
-
-static void
-take_tag(Run *run, const PcfgFrame *frame)
-{
-	char	   *tag = run->outcome->tag;
-	size_t		len = strnlen(frame->body, Min(frame->len, PCFG_TAG_LEN - 1));
-
-	memcpy(tag, frame->body, len);
-	tag[len] = '\0';
-	if (!pg_verify_mbstr(GetDatabaseEncoding(), tag, (int) len, true))
-		raise_protocol_violation(run, "A command tag is malformed.");
-}
-
-/* The reset failed, so the server skips the caller's statement. */
-static bool
-reset_failed(const Run *run)
-{
-	return run->error != NULL && run->reply.error_step >= 0 &&
-		run->reply.error_step < run->series.own_step;
-}
-
-/* "what" became of it, a sentence; NULL = nothing to tell. */
-static void
-raise_copy(const Run *run, const char *what)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-			 errmsg("COPY from or to the client is not possible on target \"%s\"",
-					run->target->name),
-			 what != NULL ? errdetail("%s", what) : 0,
-			 errhint("Use a query, or COPY with a file or program of the remote server.")));
-}
-
-/* The remote waits for data: it is told that none will come. */
-static void
-refuse_copy_in(Run *run)
-{
-	if (run->sent < run->series.len)
-		raise_protocol_violation(run, "The server answered before it was asked.");
-	run->copy = true;
-	pcfg_series_free(&run->series);
-	run->sent_before += run->sent;
-	run->sent = 0;
-	pcfg_series_build_copy_fail(&run->series);
-	send_more(run);
-}
-
-static void
-take_columns(Run *run, const PcfgFrame *frame)
-{
-	run->answered = true;
-	run->outcome->had_columns = true;
-	if (run->rows != NULL)
-		pcfg_rows_describe(run->rows, frame);
-	if (run->planned.how == PCFG_RUN_PREPARE)
-	{
-		char	   *body = MemoryContextAlloc(run->context, frame->len);
-
-		memcpy(body, frame->body, frame->len);
-		run->columns = *frame;
-		run->columns.body = body;
-	}
-}
-
-/* Handles one event.  True when the series is answered. */
-static bool
-take_event(Run *run, PcfgEvent event, const PcfgFrame *frame)
-{
-	switch (event)
-	{
-		case PCFG_EVENT_COLUMNS:
-			take_columns(run, frame);
-			return false;
-		case PCFG_EVENT_NO_COLUMNS:
-			run->answered = true;
-			run->no_columns = run->rows != NULL;
-			return false;
-		case PCFG_EVENT_ROW:
-			if (run->rows != NULL)
-				pcfg_rows_add(run->rows, frame);
-			return false;
-		case PCFG_EVENT_COMPLETE:
-			run->answered = true;
-			run->completed++;
-			take_tag(run, frame);
-			return false;
-		case PCFG_EVENT_EMPTY:
-			run->answered = true;
-			run->completed++;
-			run->outcome->tag[0] = '\0';
-			return false;
-		case PCFG_EVENT_NOTICE:
-			run->reporting = true;
-			pcfg_remote_notice_report(frame, run->target->name);
-			run->reporting = false;
-			return false;
-		case PCFG_EVENT_ERROR:
-			keep_error(run, frame);
-			return reset_failed(run);
-		case PCFG_EVENT_PARAMETER:
-			take_parameter(run, frame);
-			return false;
-		case PCFG_EVENT_NOTIFY:
-			return false;
-		case PCFG_EVENT_COPY_IN:
-			refuse_copy_in(run);
-			return false;
-		case PCFG_EVENT_COPY_OUT:
-			run->copy = true;
-			run->copied += frame->len;
-			if (run->copied > COPY_DRAINED)
-				raise_copy(run, "Whether the statement took effect is not known; the connection was closed.");
-			return false;
-		case PCFG_EVENT_COPY:
-			raise_copy(run, "The statement was not run to its end; the connection was closed.");
-			break;
-		case PCFG_EVENT_READY:
-			if (run->sent < run->series.len)
-				raise_protocol_violation(run, "The server answered before it was asked.");
-			return true;
-		case PCFG_EVENT_BAD:
-			raise_protocol_violation(run, "The server sent a message that is not due.");
-			break;
-		case PCFG_EVENT_MORE:
-			break;
-	}
-	return false;
-}
-
-/* False when the connection is lost. */
-static bool
-receive(Run *run)
-{
-	size_t		room;
-	char	   *space = pcfg_buffer_space(&run->inbox.buffer, &room);
-	ssize_t		n;
-
-	do
-		n = recv(run->lease.socket->fd, space, room, MSG_DONTWAIT);
-	while (n < 0 && errno == EINTR);
-
-	run->more_at_hand = n == (ssize_t) room;
-	if (n > 0)
-	{
-		pcfg_buffer_filled(&run->inbox.buffer, (size_t) n);
-		run->received += (uint64) n;
-		return true;
-	}
-	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
-		return true;
-	run->lost = true;
-	if (n < 0)
-		run->lost_errno = errno;
-	return false;
-}
-
-static void
-require_time_left(Run *run)
-{
-	char		limit[32];
-
-	if (run->deadline == PCFG_FOREVER || pcfg_now() < run->deadline)
-		return;
-	pcfg_setting_format(&pcfg_settings[PCFG_COMMAND_TIMEOUT],
-						run->target->policy.value[PCFG_COMMAND_TIMEOUT],
-						limit, sizeof(limit));
-	ereport(ERROR,
-			(errcode(ERRCODE_QUERY_CANCELED),
-			 errmsg("canceling statement on target \"%s\" due to command_timeout (%s)",
-					run->target->name, limit)));
-}
-
-/*
- * Waits until bytes can be read, or written while some are left, and moves
- * them.  Reading goes on while we write: else both sides could wait for the
- * other to read.  False when the connection is lost.
- */
-static bool
-exchange(Run *run, size_t need)
-{
-	int			happened = WL_SOCKET_READABLE;
-
-	pcfg_inbox_make_room(&run->inbox, need);
-	require_time_left(run);
-	if (!run->more_at_hand)
-	{
-		int			events = WL_SOCKET_READABLE;
-
-		if (run->sent < run->series.len && !run->send_failed)
-			events |= WL_SOCKET_WRITEABLE;
-		happened = pcfg_socket_wait(run->lease.socket, events, run->deadline,
-									pcfg_wait_event(PCFG_WAIT_FOR_RESULT));
-	}
-	CHECK_FOR_INTERRUPTS();
-	if (happened & WL_SOCKET_WRITEABLE)
-		send_more(run);
-	if (happened & WL_SOCKET_READABLE)
-		return receive(run);
-	return true;
-}
-
-/* Runs the series to its end or to the loss of the connection. */
-static void
-converse(Run *run)
-{
-	size_t		need = 0;
-
-	send_more(run);
-	if (run->send_failed && run->sent == 0)
-	{
-		run->lost = true;
-		return;
-	}
-	for (;;)
-	{
-		PcfgFrame	frame;
-		PcfgEvent	event = pcfg_reply_next(&run->reply, &run->inbox.buffer, &frame, &need);
-
-		if (event != PCFG_EVENT_MORE)
-		{
-			if (take_event(run, event, &frame))
-				return;
-		}
-		else if (!exchange(run, need))
-			return;
-	}
 }
 
 /* ----------------------------------------------------------------
@@ -444,9 +77,9 @@ converse(Run *run)
  * the reset failed.
  */
 static bool
-may_run_elsewhere(const Run *run)
+may_run_elsewhere(const PcfgRun *run)
 {
-	if (run->lost && run->sent == 0)
+	if (run->lost && (run->sent == 0 || !run->spoken))
 		return true;
 	if (run->lost && run->fatal && !run->answered)
 	{
@@ -454,12 +87,12 @@ may_run_elsewhere(const Run *run)
 
 		return code == ERRCODE_IDLE_SESSION_TIMEOUT || code == ERRCODE_CANNOT_CONNECT_NOW;
 	}
-	return reset_failed(run);
+	return pcfg_run_reset_failed(run);
 }
 
 /* Raised when the replacement did no better. */
 static void
-raise_not_run(const Run *run)
+raise_not_run(const PcfgRun *run)
 {
 	if (!run->lost)
 		ereport(ERROR,
@@ -477,7 +110,7 @@ raise_not_run(const Run *run)
 }
 
 static void
-raise_lost(const Run *run)
+raise_lost(const PcfgRun *run)
 {
 	const char *said = run->error != NULL ? pcfg_remote_error_message(run->error) : NULL;
 
@@ -493,7 +126,7 @@ raise_lost(const Run *run)
 
 /* State that a call leaves behind in the remote session goes astray. */
 static void
-warn_of_state(const Run *run)
+warn_of_state(const PcfgRun *run)
 {
 	static const char *const tags[] = {
 		"SET", "PREPARE", "LISTEN", "DECLARE CURSOR", "BEGIN", "START TRANSACTION"
@@ -516,10 +149,10 @@ warn_of_state(const Run *run)
  * back.
  */
 static void
-judge(const Run *run)
+judge(const PcfgRun *run)
 {
 	if (run->copy && !run->lost)
-		raise_copy(run, run->error != NULL ? NULL :
+		pcfg_run_raise_copy(run, run->error != NULL ? NULL :
 				   "The statement was run, and its output thrown away.");
 	if (run->error != NULL && !(run->lost && run->fatal))
 		pcfg_remote_error_throw(run->error, run->target->name, run->statement->sql,
@@ -544,7 +177,7 @@ judge(const Run *run)
 static void
 name_target(void *arg)
 {
-	Run		   *run = arg;
+	PcfgRun    *run = arg;
 
 	if (!run->reporting)
 		errcontext("remote statement on target \"%s\"", run->target->name);
@@ -552,7 +185,7 @@ name_target(void *arg)
 
 /* Ends the lease, whatever happened.  Cannot fail. */
 static void
-end_run(Run *run, bool clean)
+end_run(PcfgRun *run, bool clean)
 {
 	bool		untouched = run->sent + run->sent_before == 0 && run->received == 0;
 
@@ -577,7 +210,7 @@ end_run(Run *run, bool clean)
  * and that was said before it was bound: nothing was executed.
  */
 static bool
-is_stale(const Run *run)
+is_stale(const PcfgRun *run)
 {
 	int			code;
 
@@ -590,7 +223,7 @@ is_stale(const Run *run)
 
 /* Runs it as if it had never been prepared, over the same connection. */
 static void
-run_unprepared(Run *run)
+run_unprepared(PcfgRun *run)
 {
 	pcfg_statements_failed(run->cache, &run->planned,
 						   pcfg_remote_error_sqlstate(run->error) ==
@@ -602,12 +235,46 @@ run_unprepared(Run *run)
 	run->error = NULL;
 	run->answered = false;
 	build_series(run, false);
-	converse(run);
+	pcfg_run_converse(run);
+}
+
+/*
+ * The reset in a round trip of its own, for a remote that needs it so.  False
+ * when it failed.
+ */
+static bool
+reset_alone(PcfgRun *run)
+{
+	pcfg_series_build_reset(&run->series, &run->reply, run->lease.target);
+	pcfg_run_converse(run);
+	return run->error == NULL && !run->lost;
+}
+
+/*
+ * One series, two when the reset has to be alone or what was prepared is not
+ * there any more.
+ */
+static void
+speak(PcfgRun *run)
+{
+	bool		reset = run->lease.needs_reset;
+
+	if (reset && pcfg_series_resets_alone(pcfg_slots[run->lease.grant.slot].server_version))
+	{
+		if (!reset_alone(run))
+			return;
+		reset = false;
+	}
+	plan(run);
+	build_series(run, reset);
+	pcfg_run_converse(run);
+	if (is_stale(run))
+		run_unprepared(run);
 }
 
 /* Tells the cache what became of the statement. */
 static void
-remember(Run *run, bool clean)
+remember(PcfgRun *run, bool clean)
 {
 	const char *tag = run->outcome->tag;
 
@@ -627,7 +294,7 @@ remember(Run *run, bool clean)
 
 /* Leases, converses, gives back.  The findings are in *run. */
 static void
-run_once(Run *run)
+run_once(PcfgRun *run)
 {
 	ErrorContextCallback callback;
 	bool		clean;
@@ -643,13 +310,9 @@ run_once(Run *run)
 		pcfg_inbox_open(&run->inbox);
 		run->cache = pcfg_statements_begin(run->lease.target, &run->lease.grant,
 										   run->lease.needs_reset);
-		plan(run);
-		build_series(run, run->lease.needs_reset);
 		run->deadline = pcfg_target_command_deadline(run->target, run->started);
-		converse(run);
-		if (is_stale(run))
-			run_unprepared(run);
-		clean = !run->lost && !reset_failed(run) &&
+		speak(run);
+		clean = !run->lost && !pcfg_run_reset_failed(run) &&
 			pcfg_reply_is_clean(&run->reply, &run->inbox.buffer);
 		remember(run, clean);
 		error_context_stack = callback.previous;
@@ -671,7 +334,7 @@ void
 pcfg_session_run(PcfgTarget *target, const PcfgStatement *statement, PcfgRows *rows,
 				 PcfgOutcome *outcome)
 {
-	Run			run;
+	PcfgRun		run;
 	int			attempt;
 
 	pcfg_target_pin(target);
@@ -687,7 +350,7 @@ pcfg_session_run(PcfgTarget *target, const PcfgStatement *statement, PcfgRows *r
 			run.outcome = outcome;
 			run.context = CurrentMemoryContext;
 			if (pcfg_sql_copies_here(statement->sql))
-				raise_copy(&run, "The statement was not run.");
+				pcfg_run_raise_copy(&run, "The statement was not run.");
 			run_once(&run);
 			if (!may_run_elsewhere(&run))
 				break;

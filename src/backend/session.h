@@ -3,24 +3,14 @@
  * backend/session.h
  *	  One statement on a leased connection: send, wait, deliver.
  *
- * Floor 8; backends.
+ * Floor 9; backends.
  *
  *-------------------------------------------------------------------------
  */
 #ifndef PCFG_SESSION_H
 #define PCFG_SESSION_H
 
-#include "backend/lease.h"
-#include "backend/rows.h"
-#include "backend/series.h"
-
-#define PCFG_TAG_LEN	64		/* longest command tag of the server */
-
-typedef struct PcfgOutcome
-{
-	char		tag[PCFG_TAG_LEN];	/* command tag; "" for an empty query */
-	bool		had_columns;
-} PcfgOutcome;
+#include "backend/run.h"
 
 /*
  * Leases a connection of the target, runs the statement, gives the
