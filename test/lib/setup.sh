@@ -105,15 +105,16 @@ choose_user()
 	fi
 }
 
+# In a folder that he may enter, which the checkout's need not be.
 as_user()
-{
+(
+	cd "$work" || exit 1
 	if [ -n "$user" ]; then
-		setpriv --reuid="$user" --regid="$(id -g "$user")" --clear-groups \
+		exec setpriv --reuid="$user" --regid="$(id -g "$user")" --clear-groups \
 			env HOME="$work" "$@"
-	else
-		"$@"
 	fi
-}
+	exec "$@"
+)
 
 # A private tree: programs are copied, for they find the rest by their own
 # place; all else is links, and the extension.
