@@ -122,7 +122,7 @@ read_seconds(Translator *t, PcfgSettingId id, bool whole, int64_t *usecs)
 	number = strtod(text, &end);
 	if (end == text || end[strspn(end, " ")] != '\0' || !(number > 0))
 		goto bad;
-	if (whole && number != floor(number))
+	if (whole && text[strspn(text, "+0123456789 ")] != '\0')
 	{
 		hint = "libpq takes whole seconds; give connect_timeout to create_target() for parts of one.";
 		goto bad;
