@@ -60,7 +60,7 @@ sub make_certificates
 		$openssl->(qw(req -new -x509 -days 30 -nodes -newkey rsa:2048), '-subj', "/CN=$ca",
 			'-out', "$dir/$ca.crt", '-keyout', "$dir/$ca.key");
 	}
-	for my $cert ([ 'server', 'localhost', 30 ], [ 'expired', 'localhost', -1 ], [ 'client', 'app', 30 ])
+	for my $cert ([ 'server', 'localhost', 30 ], [ 'expired', 'localhost', 0 ], [ 'client', 'app', 30 ])
 	{
 		my ($name, $cn, $days) = @$cert;
 		$openssl->(qw(req -new -nodes -newkey rsa:2048), '-subj', "/CN=$cn",

@@ -388,6 +388,16 @@ says(const PcfgAddress *a, const char *text)
 	return false;
 }
 
+/* What this libpq is too old for in the cases, it may know: see test_newer_libpq. */
+static bool
+is_known_by_now(const Case *c)
+{
+	bool		of_17 = c->hint != NULL && strstr(c->hint, "17") != NULL;
+
+	return strncmp(c->expected, "E-VERSION", 9) == 0 &&
+		PQlibVersion() >= (of_17 ? 170000 : 160000);
+}
+
 static void
 test_cases(void)
 {
@@ -400,6 +410,8 @@ test_cases(void)
 		char		out[1024];
 		bool		good;
 
+		if (is_known_by_now(c))
+			continue;
 		parse(&a, c);
 		describe(&a, out, sizeof(out));
 		good = strcmp(out, c->expected) == 0 ||
