@@ -357,4 +357,4 @@ RETURNS SETOF record
 AS 'MODULE_PATHNAME', 'pcfg_sql_check_target'
 LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION pool_config.check_target(text) IS
-'Goes the way of a call, step by step, as the current user: rights, mapping, worker, connect, the remote, whether a pooler stands in front, room for all connections that the pool may open. The first step that is not ok says what to do. Uses a connection of the pool.';
+'Goes the way of a call, step by step, as the current user: rights, mapping, worker, connect, the remote, how bytes travel (directly, or with TLS through the worker), whether a pooler stands in front, room for all connections that the pool may open. The first step that is not ok says what to do. Uses a connection of the pool.';

@@ -509,6 +509,28 @@ static const char *const check_query =
 	"SELECT pg_catalog.version(), current_user, pg_catalog.current_database(),"
 	" pg_catalog.pg_is_in_recovery(), pg_catalog.current_setting('transaction_read_only')";
 
+/* How the bytes of the pool's connections travel; true for a relay. */
+static bool
+pool_is_relayed(int pool)
+{
+	int			i;
+
+	for (i = 0; i < pcfg_shared->nslots; i++)
+	{
+		if (pcfg_slots[i].pool == pool && pcfg_slots[i].relay)
+			return true;
+	}
+	return false;
+}
+
+static void
+check_transport(Diagnosis *d, const PcfgTarget *target)
+{
+	put_step(d, "transport", true, pool_is_relayed(target->pool) ?
+			 "relay: the connection uses TLS, so its bytes pass through the worker. Over a unix socket, or with sslmode=disable where the network is trusted, sessions would use it directly, which is faster" :
+			 "direct: sessions speak to the remote themselves, without TLS");
+}
+
 /* The way of a call: a connection, a statement. */
 static bool
 check_call(Diagnosis *d)
@@ -534,6 +556,7 @@ check_call(Diagnosis *d)
 	{
 		PcfgPoolSnapshot s;
 
+		check_transport(d, target);
 		pcfg_pool_snapshot(target->pool, &s);
 		put_step(d, "pooler", true, !s.pooled ? "none seen" :
 				 "one stands in front: the process that answers is not the one that was announced. If it pools transactions, set pooler to transaction");

@@ -99,6 +99,14 @@ for my $option ('sslcert', 'sslkey')
 	$local->safe_psql('postgres', 'DROP SERVER IF EXISTS mine CASCADE');
 }
 
+# --- what the administrator is told
+for my $mode ('disable', 'require')
+{
+	$local->safe_psql('postgres', "SELECT pool_config.create_target('told_$mode', 'postgresql://app:app-secret\@localhost:$port/postgres?sslmode=$mode')");
+	like($local->safe_psql('postgres', "SELECT detail FROM pool_config.check_target('told_$mode') WHERE step = 'transport' AND ok"),
+		$mode eq 'disable' ? qr/^direct/ : qr/^relay.*sslmode=disable/, "check_target says how bytes travel, sslmode=$mode");
+}
+
 # --- what a TLS server may do
 my $plain = start_remote('behind', 'max_connections = 100');
 $plain->append_conf('postgresql.conf', 'ssl = off');

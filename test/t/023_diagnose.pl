@@ -22,7 +22,7 @@ sql('CREATE ROLE alice LOGIN; CREATE ROLE billing LOGIN; GRANT USAGE ON FOREIGN 
 like(diagnose('crm'), qr/^Nothing is known of the target.*check_target\('crm'\);$/, 'a target that was not used');
 
 # --- all is well
-like(check('crm'), qr/^target\|t\|.*\nrights\|t\|.*\nmapping\|t\|that of PUBLIC, with a password\nworker\|t\|runs\nconnect\|t\|.*ms\nremote\|t\|role app, database postgres, can be written to, PostgreSQL.*\npooler\|t\|none seen.*\nlimits\|t\|the pool may open 2 connections/,
+like(check('crm'), qr/^target\|t\|.*\nrights\|t\|.*\nmapping\|t\|that of PUBLIC, with a password\nworker\|t\|runs\nconnect\|t\|.*ms\nremote\|t\|role app, database postgres, can be written to, PostgreSQL.*\ntransport\|t\|direct.*\npooler\|t\|none seen.*\nlimits\|t\|the pool may open 2 connections/,
 	'check_target goes all the way');
 like(diagnose('crm'), qr/^All is well with the mapping of PUBLIC: 0 of 2 connections are in use, 1 are idle/, 'all is well');
 is((diagnose('crm') =~ tr/\n//), 0, 'in one sentence');
