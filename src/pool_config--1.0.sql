@@ -209,6 +209,15 @@ LANGUAGE C CALLED ON NULL INPUT VOLATILE PARALLEL RESTRICTED COST 1000;
 COMMENT ON FUNCTION pool_config.exec(text, text, "any") IS
 'Runs one statement, as the form without parameters does; $1, $2, ... in the statement are these values. Strings and values of types that other servers may not know go as text whose type the remote finds out; values of built-in types go as what they are. Dates, numbers and bytes arrive exactly, whatever is set here or there. Example: SELECT pool_config.exec(''crm'', ''update customers set name = $1 where id = $2'', ''Ada'', 42).';
 
+CREATE FUNCTION pool_config.create_function(
+    signature text, target text, sql text,
+    security_definer bool DEFAULT false, replace bool DEFAULT false)
+RETURNS regprocedure
+AS 'MODULE_PATHNAME', 'pcfg_sql_create_function'
+LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION pool_config.create_function(text, text, text, bool, bool) IS
+'Makes an ordinary SQL function of a remote statement: SELECT pool_config.create_function(''customer(id int)'', ''crm'', ''select id, name from customers where id = $1''), then SELECT * FROM customer(42). The remote describes the statement, without running it; the function returns a table of its columns, or the command tag when it has none. Arguments have types, so every driver can bind them, and who may run it is told by GRANT EXECUTE; with security_definer its callers need no rights on the target. A column whose type is not known here is refused. replace: a function of that signature is changed. When the remote statement gets other columns later, calls fail with 42804; make the function anew then.';
+
 --
 -- Seeing
 --

@@ -18,6 +18,7 @@
 
 #include "access/xact.h"
 #include "backend/ddl_watch.h"
+#include "backend/target.h"
 #include "catalog/objectaccess.h"
 #include "catalog/pg_database.h"
 #include "catalog/pg_foreign_server.h"
@@ -105,6 +106,12 @@ mapping_server(const Node *stmt)
 	}
 }
 
+static bool
+is_discard_all(const Node *stmt)
+{
+	return IsA(stmt, DiscardStmt) && ((const DiscardStmt *) stmt)->target == DISCARD_ALL;
+}
+
 /*
  * ALTER USER MAPPING has no object access hook.  The other two are looked at
  * for who makes the change.
@@ -114,8 +121,10 @@ process_utility(PlannedStmt *pstmt, const char *query, bool read_only_tree,
 				ProcessUtilityContext context, ParamListInfo params,
 				QueryEnvironment *env, DestReceiver *dest, QueryCompletion *qc)
 {
-	const char *server;
+	const char *server = mapping_server(pstmt->utilityStmt);
+	bool		discard_all = is_discard_all(pstmt->utilityStmt);
 
+	/* a COMMIT frees the statement: it is not looked at again behind this */
 	if (prev_process_utility_hook)
 		prev_process_utility_hook(pstmt, query, read_only_tree, context, params,
 								  env, dest, qc);
@@ -123,7 +132,8 @@ process_utility(PlannedStmt *pstmt, const char *query, bool read_only_tree,
 		standard_ProcessUtility(pstmt, query, read_only_tree, context, params,
 								env, dest, qc);
 
-	server = mapping_server(pstmt->utilityStmt);
+	if (discard_all)
+		pcfg_target_forget_uses();
 	if (server == NULL || pcfg_shared == NULL)
 		return;
 	if (IsA(pstmt->utilityStmt, AlterUserMappingStmt))

@@ -116,7 +116,7 @@ take_value(PcfgWireParam *param, Oid type, Datum value, int *level)
 	Oid			function;
 	bool		varlena;
 
-	param->type = way == WAY_TYPED_TEXT || way == WAY_BINARY ? type : InvalidOid;
+	param->type = pcfg_wire_param_type(type);
 	param->format = way == WAY_BINARY ? PCFG_FORMAT_BINARY : PCFG_FORMAT_TEXT;
 	if (way == WAY_CHARACTERS || type == BYTEAOID)
 	{
@@ -138,13 +138,19 @@ take_value(PcfgWireParam *param, Oid type, Datum value, int *level)
 	}
 }
 
+Oid
+pcfg_wire_param_type(Oid type)
+{
+	Way			way = choose_way(getBaseType(type));
+
+	return way == WAY_TYPED_TEXT || way == WAY_BINARY ? getBaseType(type) : InvalidOid;
+}
+
 /* A NULL tells its type as a value would. */
 static void
 take_null(PcfgWireParam *param, Oid type)
 {
-	Way			way = choose_way(type);
-
-	param->type = way == WAY_TYPED_TEXT || way == WAY_BINARY ? type : InvalidOid;
+	param->type = pcfg_wire_param_type(type);
 	param->len = -1;
 }
 

@@ -26,4 +26,7 @@
  */
 extern PcfgWireParam *pcfg_wire_params_make(FunctionCallInfo fcinfo, int first, int *n);
 
+/* The type that a parameter of a local type announces: its own, or 0. */
+extern Oid	pcfg_wire_param_type(Oid type);
+
 #endif							/* PCFG_PARAMS_H */

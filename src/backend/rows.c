@@ -47,6 +47,7 @@ struct PcfgRows
 	bool		as_json;		/* desc is made of what the remote returns */
 	PcfgJsonShape *shape;		/* as_json, when described */
 	bool		described;
+	int			unfit;			/* columns that came instead of nlive; -1 = not so */
 	int			nlive;			/* columns of desc that are not dropped */
 	LocalColumn *locals;		/* desc->natts of them */
 	int16	   *formats;		/* asked for, see pcfg_rows_formats */
@@ -134,6 +135,7 @@ create(TupleDesc desc, TupleDesc store_desc, Tuplestorestate *store)
 	rows->store_desc = store_desc;
 	rows->as_json = desc == NULL;
 	rows->current = -1;
+	rows->unfit = -1;
 	rows->context = CurrentMemoryContext;
 	initStringInfo(&rows->scratch);
 	rows->row_context = AllocSetContextCreate(CurrentMemoryContext, "pool_config row",
@@ -390,7 +392,10 @@ read_description(PcfgRows *rows, const PcfgFrame *columns)
 	if (rows->as_json)
 		adopt_row_type(rows, columns);
 	else if (!rows->by_name && n != rows->nlive)
-		raise_count(n, rows->nlive);
+	{
+		rows->unfit = n;
+		return;
+	}
 	rows->remotes = palloc0(sizeof(RemoteColumn) * Max(n, 1));
 	for (i = 0; i < n; i++)
 	{
@@ -407,6 +412,13 @@ read_description(PcfgRows *rows, const PcfgFrame *columns)
 	rows->nremotes = n;
 	if (rows->by_name)
 		require_all_found(rows);
+}
+
+void
+pcfg_rows_require_fit(const PcfgRows *rows)
+{
+	if (rows->unfit >= 0)
+		raise_count(rows->unfit, rows->nlive);
 }
 
 void
@@ -492,6 +504,7 @@ pcfg_rows_restart(PcfgRows *rows)
 	rows->described = false;
 	rows->nremotes = 0;
 	rows->current = -1;
+	rows->unfit = -1;
 	choose_formats(rows);
 }
 
@@ -596,6 +609,7 @@ pcfg_rows_add(PcfgRows *rows, const PcfgFrame *row)
 
 	if (!rows->described)
 		raise_malformed();
+	pcfg_rows_require_fit(rows);
 	callback.callback = name_column;
 	callback.arg = rows;
 	callback.previous = error_context_stack;

@@ -50,12 +50,18 @@ extern bool pcfg_rows_expect(PcfgRows *rows, const PcfgFrame *columns);
 extern void pcfg_rows_restart(PcfgRows *rows);
 
 /*
- * The remote's RowDescription, or NULL body for a statement without columns.
- * Errors: 42804 with both counts, or naming the missing or extra column;
- * 42804 when a column's type cannot be read as asked, naming the cast that
- * helps.
+ * The remote's RowDescription, or NULL for a statement without columns.
+ * Errors: 42804 naming the missing or extra column, or the column whose type
+ * cannot be read as asked, with the cast that helps.
  */
 extern void pcfg_rows_describe(PcfgRows *rows, const PcfgFrame *columns);
+
+/*
+ * By position, another count of columns is no error yet: the remote may be
+ * about to refuse the statement for that very reason, and the connection
+ * lives.  This raises it, 42804 with both counts; so does a row.
+ */
+extern void pcfg_rows_require_fit(const PcfgRows *rows);
 
 /* One DataRow.  Errors of input functions name the column in the context. */
 extern void pcfg_rows_add(PcfgRows *rows, const PcfgFrame *row);

@@ -166,7 +166,7 @@ take_columns(PcfgRun *run, const PcfgFrame *frame)
 	run->outcome->had_columns = true;
 	if (run->rows != NULL)
 		pcfg_rows_describe(run->rows, frame);
-	if (run->planned.how == PCFG_RUN_PREPARE)
+	if (run->planned.how == PCFG_RUN_PREPARE || run->statement->describe)
 	{
 		char	   *body = MemoryContextAlloc(run->context, frame->len);
 
@@ -190,6 +190,7 @@ take_event(PcfgRun *run, PcfgEvent event, const PcfgFrame *frame)
 			run->no_columns = run->rows != NULL;
 			return false;
 		case PCFG_EVENT_ROW:
+			run->answered = true;
 			if (run->rows != NULL)
 				pcfg_rows_add(run->rows, frame);
 			return false;

@@ -22,6 +22,8 @@ typedef struct PcfgOutcome
 {
 	char		tag[PCFG_TAG_LEN];	/* command tag; "" for an empty query */
 	bool		had_columns;
+	PcfgFrame	columns;		/* of a statement that was only described; NULL
+								 * body: it has none */
 } PcfgOutcome;
 
 /*

@@ -140,6 +140,14 @@ pcfg_series_build(PcfgSeries *series, PcfgReply *reply, const PcfgTarget *target
 		pcfg_write_query(&w, statement->sql);
 		expect(reply, PCFG_STEP_QUERY, target);
 	}
+	else if (statement->describe)
+	{
+		pcfg_write_parse(&w, "", statement->sql, statement->params, statement->nparams);
+		pcfg_write_describe_statement(&w, "");
+		expect(reply, PCFG_STEP_DESCRIBE, target);
+		pcfg_write_sync(&w);
+		expect(reply, PCFG_STEP_SYNC, target);
+	}
 	else
 	{
 		write_statement(&w, statement, planned, formats, nformats);

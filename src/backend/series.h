@@ -22,6 +22,7 @@ typedef struct PcfgStatement
 	bool		simple;			/* no rows are wanted and there are no
 								 * parameters: several statements may stand in
 								 * sql, and COPY can be refused in order */
+	bool		describe;		/* it is described only, not run */
 } PcfgStatement;
 
 typedef struct PcfgSeries

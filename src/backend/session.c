@@ -38,7 +38,8 @@
 static void
 plan(PcfgRun *run)
 {
-	pcfg_statements_plan(run->statement->simple ? NULL : run->cache, run->statement->sql,
+	pcfg_statements_plan(run->statement->simple || run->statement->describe ? NULL : run->cache,
+						 run->statement->sql,
 						 run->statement->params, run->statement->nparams,
 						 run->started, &run->planned);
 	if (run->planned.how == PCFG_RUN_PREPARED && run->rows != NULL &&
@@ -154,6 +155,8 @@ judge(const PcfgRun *run)
 	if (run->copy && !run->lost)
 		pcfg_run_raise_copy(run, run->error != NULL ? NULL :
 				   "The statement was run, and its output thrown away.");
+	if (run->rows != NULL)
+		pcfg_rows_require_fit(run->rows);
 	if (run->error != NULL && !(run->lost && run->fatal))
 		pcfg_remote_error_throw(run->error, run->target->name, run->statement->sql,
 								run->statement->nparams > 0);
@@ -288,7 +291,7 @@ remember(PcfgRun *run, bool clean)
 
 	/* what does not show in the tag may have made new objects */
 	if (run->error != NULL || run->completed != 1 ||
-		(run->rows == NULL && strncmp(tag, "SELECT", 6) == 0))
+		((run->rows == NULL || run->no_columns) && strncmp(tag, "SELECT", 6) == 0))
 		pcfg_statements_void(run->cache);
 }
 
@@ -360,6 +363,7 @@ pcfg_session_run(PcfgTarget *target, const PcfgStatement *statement, PcfgRows *r
 				pcfg_rows_restart(rows);
 		}
 		judge(&run);
+		outcome->columns = run.columns;
 	}
 	PG_FINALLY();
 	{

@@ -566,6 +566,15 @@ pcfg_target_open(const char *name)
 }
 
 void
+pcfg_target_forget_uses(void)
+{
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &entries)
+		dlist_container(CacheEntry, node, iter.cur)->target.last.slot = PCFG_NONE;
+}
+
+void
 pcfg_target_pin(PcfgTarget *target)
 {
 	target->pins++;

@@ -65,6 +65,12 @@ extern void pcfg_target_report_unknown(const char *name);
 /* Are servers of this wrapper targets?  *foreign: the wrapper is not ours. */
 extern bool pcfg_target_is_wrapper(Oid wrapper, bool *foreign);
 
+/*
+ * The session starts anew (DISCARD ALL): it is a stranger to the connections
+ * that it used before.
+ */
+extern void pcfg_target_forget_uses(void);
+
 /* Keeps *target alive across invalidation, and lets go. */
 extern void pcfg_target_pin(PcfgTarget *target);
 extern void pcfg_target_unpin(PcfgTarget *target);

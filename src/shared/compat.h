@@ -17,12 +17,16 @@
 #include "catalog/pg_foreign_server.h"
 #include "fmgr.h"
 #include "miscadmin.h"
+#include "parser/parse_type.h"
 #include "storage/latch.h"
 #include "storage/proc.h"
 #include "utils/acl.h"
 #include "utils/guc_tables.h"
 #include "utils/memutils.h"
 #include "utils/wait_event.h"
+#if PG_VERSION_NUM >= 160000
+#include "nodes/miscnodes.h"
+#endif
 #if PG_VERSION_NUM >= 180000
 #include "storage/waiteventset.h"
 #endif
@@ -192,6 +196,20 @@ pcfg_guc_find(const char *name)
 		if (strcmp(variables[i]->name, name) == 0)
 			return variables[i];
 	return NULL;
+#endif
+}
+
+/* The type of that name as SQL writes it; *type InvalidOid when there is none. */
+static inline void
+pcfg_parse_type(const char *name, Oid *type, int32 *typmod)
+{
+#if PG_VERSION_NUM >= 160000
+	ErrorSaveContext context = {T_ErrorSaveContext};
+
+	if (!parseTypeString(name, type, typmod, (Node *) &context))
+		*type = InvalidOid;
+#else
+	parseTypeString(name, type, typmod, true);
 #endif
 }
 

@@ -88,6 +88,7 @@ session_gives($all x 3 . q{SELECT FROM pool_config.exec('crm', 'set my.x = 1');}
 # --- others
 $local->safe_psql('postgres', 'CREATE ROLE alice; GRANT USAGE ON FOREIGN SERVER crm TO alice');
 session_gives("$all$all SET ROLE alice; $known RESET ROLE; $all $known", '1|new 1|new known 0 1|new known 0', 'nothing outlives another role');
+session_gives("$all$all DISCARD ALL; SET client_min_messages = error; $known", '1|new 1|new known 0', 'nor a DISCARD ALL of the session');
 session_gives("$all$all" . q{SELECT pg_sleep(2);} . "$known $all $all", '1|new 1|new  known 0 1|new 1|new', 'nor a reset by the worker');
 {
 	my $run = start_psql($local, qq{SELECT pool_config.exec('ddl', 'select 1');} . $all x 2);
@@ -110,12 +111,21 @@ session_gives(q{CREATE DOMAIN checked AS int CHECK (pool_config.exec('ddl', 'sel
 	  . q{SELECT count(*) FROM pool_config.query('ddl', 'select g from generate_series(1, 20) g') AS t(a checked);} x 4 . 'DROP DOMAIN checked;',
 	'20 20 20 20', 'calls within calls');
 
+{
+	my $list = q{SELECT * FROM pool_config.query('crm', 'select 1, 2') AS t(a int, b int, c int);};
+	my ($rc, $out, $err) = $local->psql('postgres', "$pid" . $list x 3 . $pid x 3, on_error_stop => 0);
+	my @pids = split /\n/, $out;
+	is(scalar(grep { $_ eq $pids[0] } @pids), 4, 'so does a wrong list of columns');
+	is(scalar(() = $err =~ /returned 2 columns, 3 are declared/g), 3, 'which each call is told');
+}
+
 # --- bounds
 session_gives(q{DO $$ BEGIN FOR i IN 1..300 LOOP FOR j IN 1..2 LOOP PERFORM * FROM pool_config.query('crm', 'select ' || i) AS t(a int); END LOOP; END LOOP; END $$;}
 	  . q{SELECT n BETWEEN 60 AND 80 FROM pool_config.query('crm', 'select count(*) from pg_prepared_statements') AS t(n int);}, 't', 'the remote keeps no more than some 64');
 session_gives(q{DO $$ DECLARE s text := 'select ''' || repeat('x', 20000) || ''' || '; BEGIN FOR i IN 1..40 LOOP FOR j IN 1..3 LOOP PERFORM * FROM pool_config.query('crm', s || i) AS t(a text); END LOOP; END LOOP; END $$;}
 	  . q{SELECT n BETWEEN 5 AND 20 FROM pool_config.query('crm', 'select count(*) from pg_prepared_statements') AS t(n int);}
 	  . q{SELECT sum(total_bytes) < 600000 FROM pg_backend_memory_contexts WHERE name = 'pool_config statements';}, 't t', 'nor do we keep more than some memory');
+session_gives($all x 3 . q{SELECT * FROM pool_config.query('crm', 'select 8 as a, 2 as b into temp t') AS t(a int);} . $all x 2, '1|new 1|new 1|new 8|2 8|2 / ERROR: 42804', 'a table made by SELECT INTO');
 session_gives(q{DO $$ BEGIN FOR i IN 1..2000 LOOP PERFORM * FROM pool_config.query('crm', 'select ' || i) AS t(a int); END LOOP; END $$;} . $known, 'known 0', 'what runs once is not prepared');
 
 # --- not behind a pooler that moves us from transaction to transaction

@@ -1,0 +1,87 @@
+# Ordinary SQL functions made of remote statements.
+use strict;
+use warnings;
+use PoolConfig;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $remote = start_remote('remote', q{log_statement = 'all'});
+my $local  = start_local('local');
+make_target($local, $remote, 'crm');
+$remote->safe_psql('postgres', q{
+	SET ROLE app;
+	CREATE TYPE mood AS ENUM ('glad', 'sad');
+	CREATE TYPE strange AS (a int);
+	CREATE TABLE customers (id int PRIMARY KEY, name varchar(20), "Odd Name" numeric(10,2), feels mood, born date, tags text[], u uuid);
+	INSERT INTO customers VALUES (1, 'Ada', 1.5, 'glad', '1815-12-10', '{a,b}', '12345678-9abc-def0-1234-56789abcdef0'), (2, 'O''Neil', 2, 'sad', NULL, NULL, NULL);
+});
+$local->safe_psql('postgres', q{CREATE SCHEMA kinds; CREATE TYPE kinds.mood AS ENUM ('glad', 'sad', 'other'); CREATE SCHEMA api; CREATE ROLE alice});
+
+# A function is made; its text is that of the server.
+sub made
+{
+	my ($arguments, $expected, $what) = @_;
+	sql_ok($local, "SET search_path = public, kinds; SELECT pool_config.create_function($arguments)", $expected, $what);
+}
+my $offset = -s $remote->logfile;
+made(q{'customer(id int)', 'crm', 'select * from customers where id = $1'}, 'customer(integer)', 'a function is made');
+my ($logged) = slurp_file($remote->logfile, $offset) =~ /(select \* from customers.*)/;
+is($logged, undef, 'and the statement was not run');
+sql_ok($local, q{SELECT id, name, "Odd Name", feels, born, tags, u FROM customer(1)}, '1|Ada|1.50|glad|1815-12-10|{a,b}|12345678-9abc-def0-1234-56789abcdef0', 'it is called');
+sql_ok($local, q{SELECT pg_get_function_result('customer'::regproc)},
+	'TABLE(id integer, name character varying, "Odd Name" numeric, feels kinds.mood, born date, tags text[], u uuid)', 'with the types of the columns');
+sql_ok($local, q{SELECT string_agg(name, ',' ORDER BY g) FROM generate_series(1, 3) g LEFT JOIN LATERAL customer(g) ON true}, "Ada,O'Neil", 'for rows');
+made(q{'api.rename(int, "new Name" text)', 'crm', 'update customers set name = $2 where id = $1'}, 'api.rename(integer,text)', 'a statement without columns');
+sql_ok($local, q{SELECT api.rename(2, 'O''Brien'); SELECT name FROM customer(2)}, "UPDATE 1\nO'Brien", 'returns the command tag');
+made(q{'now_there()', 'crm', 'select now() as t, ''it''''s'' as s'}, 'now_there()', 'without arguments');
+sql_ok($local, q{SELECT t <= clock_timestamp() + interval '1 min', s FROM now_there()}, "t|it's", '... called');
+made(q{'search(names text[], u uuid, m kinds.mood, d date, c "char", n name)', 'crm',
+	'select id from customers where name = any($1) and u = $2 and feels = $3 and born = $4 and $5::text = ''c'' and $6::text = ''n'''}, 'search(text[],uuid,mood,date,"char",name)', 'arguments of many types');
+sql_ok($local, q{SELECT * FROM search(array['Ada', 'x'], '12345678-9abc-def0-1234-56789abcdef0', 'glad', '1815-12-10', 'c', 'n')}, '1', '... called');
+sql_ok($local, q{PREPARE p AS SELECT name FROM customer($1); EXECUTE p(1)}, 'Ada', 'an untyped parameter of a driver');
+
+# --- rights are the server's
+my $call = q{SET ROLE alice; SELECT name FROM customer(1);};
+$local->safe_psql('postgres', 'REVOKE EXECUTE ON FUNCTION customer FROM PUBLIC');
+fails_with($local, $call, '42501', 'permission denied for function', 'EXECUTE is needed');
+$local->safe_psql('postgres', 'GRANT EXECUTE ON FUNCTION customer TO alice; GRANT USAGE ON SCHEMA kinds TO alice');
+fails_with($local, $call, '42501', 'permission denied for foreign server', 'USAGE is, too');
+made(q{'customer(id int)', 'crm', 'select * from customers where id = $1', security_definer => true, replace => true}, 'customer(integer)', 'replace, security_definer');
+sql_ok($local, $call, 'Ada', 'then EXECUTE is enough');
+fails_with($local, q{SET ROLE alice; SELECT pool_config.create_function('mine()', 'crm', 'select 1 as a');}, '42501', 'foreign server', 'who may not use the target makes none of it');
+fails_with($local, q{SELECT pool_config.create_function('customer(id int)', 'crm', 'select 1 as a');}, '42723', 'already exists', 'without replace');
+
+# --- refused
+for my $case (
+	[ q{'f(id int'}, '42601', 'syntax error' ],
+	[ q{'f() returns int as $$x$$; drop table x; create function g()'}, '42601', 'one signature' ],
+	[ q{'f() returns int as $$x$$ language sql; select 1'}, '42601', '.' ],
+	[ q{'f(a int default 1)'}, '42601', 'no defaults' ],
+	[ q{'f(out a int)'}, '42601', 'IN only' ],
+	[ q{'f(variadic a int[])'}, '42601', 'IN only' ],
+	[ q{'f(a anyelement)'}, '42601', 'real types' ],
+	[ q{'f(a nothing)'}, '42704', 'type "nothing" does not exist' ])
+{
+	fails_with($local, "SELECT pool_config.create_function($case->[0], 'crm', 'select 1 as a');", $case->[1], $case->[2], "the signature $case->[0]");
+}
+fails_with($local, q{SELECT pool_config.create_function('f()', 'crm', 'select 1');}, '42611', 'has no name', 'a column without name');
+fails_with($local, q{SELECT pool_config.create_function('f()', 'crm', 'select 1 as a, 2 as a');}, '42P13', 'used more than once', 'a name twice');
+fails_with($local, q{SELECT pool_config.create_function('f()', 'crm', 'select row(1)::strange as a');}, '42704', 'type "strange" of remote column "a" is not known here', 'a type that is not known here');
+fails_with($local, q{SELECT pool_config.create_function('f()', 'crm', 'select nothing');}, '42703', 'nothing', 'a statement that is wrong');
+fails_with($local, q{SELECT pool_config.create_function('f()', 'crm', 'select 1; select 2');}, '42601', 'one statement', 'two statements');
+sql_ok($local, q{SELECT count(*) FROM pg_proc WHERE proname = 'f'}, '0', 'nothing of that was made');
+
+# --- the remote drifts; dump and restore
+my $dump = $local->backup_dir . '.sql';
+$local->command_ok([ 'pg_dump', '-f', $dump, $local->connstr('postgres') ], 'pg_dump');
+$local->safe_psql('postgres', 'CREATE DATABASE restored');
+$local->command_ok([ 'psql', '-XqAt', '-v', 'ON_ERROR_STOP=1', '-f', $dump, $local->connstr('restored') ], 'restore');
+is($local->safe_psql('restored', 'SELECT name, feels FROM customer(1)'), 'Ada|glad', 'a restored function works');
+$remote->safe_psql('postgres', 'ALTER TABLE customers ADD more int');
+fails_with($local, 'SELECT * FROM customer(1);', '42804', '8 columns, 7 are declared', 'a column more there is noticed');
+made(q{'customer(id int)', 'crm', 'select id, name from customers where id = $1', replace => true}, '', 'replace cannot change the columns');
+$local->safe_psql('postgres', q{DROP FUNCTION customer});
+made(q{'customer(id int)', 'crm', 'select id, name from customers where id = $1'}, 'customer(integer)', 'but one can be made anew');
+sql_ok($local, 'SELECT * FROM customer(1)', '1|Ada', 'which works');
+
+done_testing();
