@@ -24,7 +24,7 @@ typedef struct OptionRule
 {
 	const char *name;
 	PcfgOptionClass class;
-	bool		local;			/* of ours: libpq does not know it */
+	bool		local;			/* of ours: libpq need not know it */
 	int			since;			/* PostgreSQL's version; 0 = all of ours */
 	const char *legal;			/* what a value may be, for people; NULL = any */
 	int			min;			/* a whole number from min to max, when max is set; */
@@ -44,7 +44,7 @@ static const OptionRule rules[] = {
 	{"dbname", PCFG_OPT_SERVER},
 	{"target_session_attrs", PCFG_OPT_SERVER,
 	.legal = "any, read-write, read-only, primary, standby, prefer-standby"},
-	{"load_balance_hosts", PCFG_OPT_SERVER, .since = 16, .legal = "disable, random"},
+	{"load_balance_hosts", PCFG_OPT_SERVER, .local = true, .legal = "disable, random"},
 	{"application_name", PCFG_OPT_SERVER},
 	{"fallback_application_name", PCFG_OPT_SERVER},
 	{"options", PCFG_OPT_SERVER},

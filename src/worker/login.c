@@ -22,6 +22,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "common/pg_prng.h"
 #include "mb/pg_wchar.h"
 #include "worker/exchange.h"
 #include "worker/feed.h"
@@ -60,8 +61,10 @@ struct PcfgLogin
 	char		password[PCFG_PASSWORD_MAX + 1];	/* from the password_file */
 	bool		password_reread;
 
-	int			host;			/* index in the lists of the keywords */
+	int			host;			/* how many were begun in this round */
 	int			nhosts;
+	int		   *order;			/* in which order; NULL = as listed */
+	bool		second_round;	/* of prefer-standby: not only standbys */
 	char		hostname[256];	/* "" = none given, only an address */
 	char		port[16];
 	char		addresses[PCFG_MAX_ADDRESSES][PCFG_ADDRESS_LEN];
@@ -460,6 +463,18 @@ go_on(void *arg)
 		pcfg_watch_again(&login->watch);
 }
 
+/*
+ * libpq itself would go through all hosts for a standby first, but is given
+ * one address at a time: that takes two rounds of ours.
+ */
+static bool
+prefers_standby(const PcfgLogin *login)
+{
+	const char *wanted = pcfg_credentials_value(login->set, "target_session_attrs");
+
+	return wanted != NULL && strcmp(wanted, "prefer-standby") == 0;
+}
+
 /* Starts libpq on the present address of the present host. */
 static void
 start_libpq(PcfgLogin *login)
@@ -485,8 +500,13 @@ start_libpq(PcfgLogin *login)
 				strcmp(set->keywords[i], "hostaddr") == 0 ||
 				strcmp(set->keywords[i], "port") == 0)
 				continue;
+			/* the order of hosts is ours */
+			if (strcmp(set->keywords[i], "load_balance_hosts") == 0)
+				continue;
 			keywords[n] = set->keywords[i];
 			values[n] = set->values[i];
+			if (strcmp(keywords[n], "target_session_attrs") == 0 && prefers_standby(login))
+				values[n] = login->second_round ? "any" : "standby";
 			if (strcmp(keywords[n], "password_file") == 0)
 			{
 				keywords[n] = "password";
@@ -576,13 +596,20 @@ next_host(PcfgLogin *login, PcfgTime now)
 	const char *hostaddrs = pcfg_credentials_value(login->set, "hostaddr");
 	const char *ports = pcfg_credentials_value(login->set, "port");
 	char		hostaddr[PCFG_ADDRESS_LEN];
-	int			i = login->host++;
+	int			i;
 
-	if (i >= login->nhosts)
+	if (login->host >= login->nhosts && !login->second_round && prefers_standby(login))
+	{
+		login->second_round = true;
+		login->host = 0;
+	}
+	if (login->host >= login->nhosts)
 	{
 		login->phase = ENDED;
 		return;
 	}
+	i = login->order != NULL ? login->order[login->host] : login->host;
+	login->host++;
 	login->host_deadline = Min(now + login->host_timeout, login->deadline);
 	login->address = 0;
 	(void) list_item(hosts, i, login->hostname, sizeof(login->hostname));
@@ -637,7 +664,27 @@ destroy(PcfgLogin *login)
 {
 	pcfg_credentials_release(login->set);
 	explicit_bzero(login->password, sizeof(login->password));
+	free(login->order);
 	free(login);
+}
+
+/* Another order of the hosts each time, if that is wanted. */
+static void
+shuffle_hosts(PcfgLogin *login)
+{
+	const char *wanted = pcfg_credentials_value(login->set, "load_balance_hosts");
+	int			i;
+
+	if (wanted == NULL || strcmp(wanted, "random") != 0 || login->nhosts < 2)
+		return;
+	login->order = calloc((size_t) login->nhosts, sizeof(int));
+	for (i = 0; login->order != NULL && i < login->nhosts; i++)
+	{
+		int			j = (int) pg_prng_uint64_range(&pg_global_prng_state, 0, i);
+
+		login->order[i] = login->order[j];
+		login->order[j] = i;
+	}
 }
 
 PcfgLogin *
@@ -662,6 +709,7 @@ pcfg_login_start(PcfgCredentialSet *set, PcfgTime host_timeout, PcfgTime deadlin
 	login->result.sock = -1;
 	login->nhosts = Max(list_length_of(pcfg_credentials_value(set, "host")),
 						list_length_of(pcfg_credentials_value(set, "hostaddr")));
+	shuffle_hosts(login);
 	pcfg_watch_init(&login->watch, go_on, login);
 	set_failure(login, "08001", "the target names no host");
 	return login;
