@@ -12,7 +12,12 @@
  */
 #include "shared/compat.h"
 
+#include "common/pg_prng.h"
+#include "shared/backoff.h"
 #include "shared/dispatch.h"
+
+/* A connection that ends so soon, and unused, was never any good. */
+#define STILLBORN_WITHIN	PCFG_SECOND
 
 static inline bool
 nothing_alive(const PcfgPool *pool)
@@ -511,6 +516,25 @@ pcfg_pool_dial_to(PcfgPool *pool, int n, PcfgWakes *wakes)
 	while (at_once-- > 0 && pool->nopen < n && !pool->retired && !pool->paused &&
 		   reserve_connect(pool))
 		wakes->worker = true;
+}
+
+void
+pcfg_pool_note_break(PcfgPool *pool, const PcfgSlot *slot)
+{
+	PcfgTime	now = pcfg_now();
+
+	if (slot->uses > 0 || slot->reason != PCFG_CLOSE_UNKNOWN ||
+		now - slot->connected_at > STILLBORN_WITHIN)
+		return;
+	memset(&pool->cause, 0, sizeof(pool->cause));
+	strlcpy(pool->cause.sqlstate, "08001", sizeof(pool->cause.sqlstate));
+	strlcpy(pool->cause.message, "the remote ended the connection right after the login",
+			sizeof(pool->cause.message));
+	pool->cause.failures = ++pool->stillborn;
+	pool->cause.retry_at = pcfg_backoff_next(PCFG_FAILURE_TRANSIENT, pool->stillborn, now,
+											 pg_prng_double(&pg_global_prng_state));
+	pool->last_error_at = now;
+	memcpy(pool->last_error, pool->cause.message, sizeof(pool->last_error));
 }
 
 /*

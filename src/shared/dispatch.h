@@ -109,6 +109,13 @@ extern void pcfg_pool_dial_spare(PcfgPool *pool, PcfgWakes *wakes);
 /* Reserves connects until the pool has n, if it may have them now. */
 extern void pcfg_pool_dial_to(PcfgPool *pool, int n, PcfgWakes *wakes);
 
+/*
+ * The connection in that slot broke.  One that nobody had used yet counts as
+ * a connect that failed, or a remote that logs us in and hangs up would be
+ * dialled without end.  Lock held, its reason not yet set.
+ */
+extern void pcfg_pool_note_break(PcfgPool *pool, const PcfgSlot *slot);
+
 /* Whether the slot has to prove itself.  No lock: a hint for its holder. */
 static inline bool
 pcfg_slot_is_suspect(const PcfgPool *pool, const PcfgSlot *slot)

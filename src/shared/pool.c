@@ -134,6 +134,7 @@ make_pool(PcfgPool *pool, const PcfgPoolKey *key, const char *target,
 		memset(&pool->cause, 0, sizeof(pool->cause));
 		(void) pcfg_failure_recall(key->database, key->server, mapping_user, &pool->cause);
 		pool->proven = pool->pooled = false;
+		pool->stillborn = 0;
 		pool->suspect_since = 0;
 		pool->last_used = pcfg_now();
 		pg_atomic_write_u32(&pool->credentials_life, 0);

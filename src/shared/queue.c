@@ -140,6 +140,8 @@ pcfg_pool_requeue(int index, const PcfgGrant *grant, PcfgCloseReason reason)
 	LWLockAcquire(&pool->lock, LW_EXCLUSIVE);
 	if (grant_stands(grant))
 	{
+		if (reason == PCFG_CLOSE_PING)
+			pcfg_pool_note_break(pool, &pcfg_slots[grant->slot]);
 		condemn_lease(&pcfg_slots[grant->slot], grant, reason, &wakes);
 		if (reason == PCFG_CLOSE_PING)
 			pcfg_pool_suspect(pool, &wakes);
@@ -288,7 +290,10 @@ take_back(PcfgPool *pool, const PcfgGrant *grant, PcfgReturn how, PcfgWakes *wak
 	slot->returned_at = pool->last_used = pcfg_now();
 	pcfg_histogram_add(&pool->stats.statement, slot->returned_at - slot->leased_at);
 	if (how == PCFG_RETURN_ALIVE)
+	{
 		slot->alive_at = slot->returned_at;
+		pool->stillborn = 0;
+	}
 	if (how == PCFG_RETURN_ALIVE || how == PCFG_RETURN_UNTOUCHED)
 	{
 		reason = unwanted(pool, slot);

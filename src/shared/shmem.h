@@ -137,6 +137,8 @@ typedef struct PcfgPool
 	PcfgCause	cause;
 	bool		proven;			/* some connect succeeded: until then one is
 								 * tried at a time */
+	int			stillborn;		/* connections in a row that ended before their
+								 * first use */
 	PcfgTime	dialled_at;		/* last connect reserved */
 	PcfgTime	suspect_since;	/* a connection broke: those that have not
 								 * proved alive since are asked first; 0 = none */

@@ -217,6 +217,8 @@ pcfg_slot_condemn(int index, uint32 generation, PcfgCloseReason reason)
 		 (pcfg_word_state(word) == PCFG_SLOT_LEASED && reason != PCFG_CLOSE_EVICTED)))
 	{
 		word = pg_atomic_fetch_or_u64(&slot->word, PCFG_WORD_CONDEMN);
+		if (reason == PCFG_CLOSE_REMOTE)
+			pcfg_pool_note_break(pool, slot);
 		if (slot->reason == PCFG_CLOSE_UNKNOWN)
 			slot->reason = reason;
 		if (pcfg_word_state(word) == PCFG_SLOT_IDLE)

@@ -172,7 +172,7 @@ sub target
 	my ($name, $port) = @_;
 
 	$local->safe_psql('postgres', sprintf(
-			q{SELECT pool_config.create_target('%s', 'postgresql://u:p@127.0.0.1:%d/%s?sslmode=disable', connect_timeout => 0.25)},
+			q{SELECT pool_config.create_target('%s', 'postgresql://u:p@127.0.0.1:%d/%s?sslmode=disable', connect_timeout => 0.25, settings => '{"pooler": "none"}')},
 			$name, $port, $name));
 }
 

@@ -143,6 +143,41 @@ cmp_ok(time - $start, '<', 1.5, 'is told at once');
 finish_psql($probe);
 close $server;
 
+# --- a remote that logs us in and hangs up: a failed connect, not an endless one
+$server = IO::Socket::INET->new(Listen => 20, LocalAddr => '127.0.0.1', Proto => 'tcp');
+my $proxy = fork();
+if ($proxy == 0)
+{
+	$SIG{CHLD} = 'IGNORE';
+	while (my $client = $server->accept)
+	{
+		next if fork();
+		my $up = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $remote->port, Proto => 'tcp');
+		my $both = IO::Select->new($client, $up);
+		my $ready = 0;
+		while ($ready < 2)    # the login's, and that of the proof
+		{
+			for my $from ($both->can_read)
+			{
+				sysread($from, my $bytes, 8192) or POSIX::_exit(0);
+				syswrite $from == $up ? $client : $up, $bytes;
+				$ready++ if $from == $up && $bytes =~ /Z\x00\x00\x00\x05I$/;
+			}
+		}
+		POSIX::_exit(0);
+	}
+}
+sql(sprintf(q{SELECT pool_config.create_target('hangsup', '%s', pool_timeout => 20)}, address('app', 'app-secret', $server->sockport, 'postgres')));
+forget_log();
+$start = time;
+($rc, $out, $err) = $local->psql('postgres', qq{\\set VERBOSITY verbose\nSELECT pool_config.exec('hangsup', 'select 1');} x 2, on_error_stop => 0);
+is(scalar(() = $err =~ /ERROR:  0800[16]:/g), 2, 'a remote that hangs up after the login') or diag($err);
+cmp_ok(time - $start, '<', 10, 'is told long before pool_timeout');
+cmp_ok(logged(qr/connection authorized: user=app/), '<=', 8, 'after few attempts');
+kill 'KILL', $proxy;
+waitpid $proxy, 0;
+close $server;
+
 # --- sixty connections, and the remote restarts under load
 make_target($local, $remote, 'load', pool_size => 60, max_overflow => 0, pool_timeout => 10);
 is(sql(q{SELECT pool_config.prewarm('load', 60)}), '60', 'sixty connections');
