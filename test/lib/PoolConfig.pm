@@ -21,6 +21,9 @@ our @EXPORT = qw(
 our $transport = $ENV{PCFG_TEST_TRANSPORT} // 'direct';
 our $sslmode   = $transport eq 'relay' ? 'require' : 'disable';
 
+# For initdb, whatever the environment and the version make of none.
+my @utf8 = ('--encoding=UTF8', '--locale=C');
+
 # Seconds that a wait may take before the test gives up.
 our $patience = 60;
 
@@ -33,7 +36,7 @@ sub start_local
 	my ($name, @conf) = @_;
 	my $node = PostgreSQL::Test::Cluster->new($name);
 
-	$node->init(allows_streaming => 1);
+	$node->init(allows_streaming => 1, extra => \@utf8);
 	$node->append_conf('postgresql.conf', join("\n",
 			"shared_preload_libraries = 'pool_config'",
 			'max_connections = 100', 'log_min_messages = debug1', 'fsync = off', @conf));
@@ -99,7 +102,7 @@ sub start_remote
 	my $node = PostgreSQL::Test::Cluster->new($name, own_host => 0);
 	my $port = PostgreSQL::Test::Cluster::get_free_port();
 
-	$node->init;
+	$node->init(extra => \@utf8);
 	$node->append_conf('postgresql.conf', join("\n",
 			"listen_addresses = '127.0.0.1'", 'max_connections = 60',
 			'log_connections = on', 'log_disconnections = on', 'fsync = off',
