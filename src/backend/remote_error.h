@@ -10,6 +10,7 @@
 #ifndef PCFG_REMOTE_ERROR_H
 #define PCFG_REMOTE_ERROR_H
 
+#include "shared/compat.h"
 #include "wire/message.h"
 
 /* An ErrorResponse copied out of the receive buffer, in the current context. */
@@ -33,10 +34,9 @@ extern const char *pcfg_remote_error_message(const PcfgRemoteError *error);
  * statement is not NULL, shows it.  has_params: the values of parameters,
  * which a remote may be set to tell in its context, are left out.
  */
-extern void pcfg_remote_error_throw(const PcfgRemoteError *error,
+PCFG_NORETURN extern void pcfg_remote_error_throw(const PcfgRemoteError *error,
 									const char *target, const char *statement,
-									bool has_params)
-			pg_attribute_noreturn();
+									bool has_params);
 
 /*
  * Reports a NoticeResponse at its severity (WARNING, NOTICE, INFO, DEBUG;

@@ -93,7 +93,6 @@ extern bool pcfg_run_reset_failed(const PcfgRun *run);
  * Error 0A000 for a COPY from or to us.  "what" became of it, a sentence;
  * NULL = nothing to tell.
  */
-extern void pcfg_run_raise_copy(const PcfgRun *run, const char *what)
-			pg_attribute_noreturn();
+PCFG_NORETURN extern void pcfg_run_raise_copy(const PcfgRun *run, const char *what);
 
 #endif							/* PCFG_RUN_H */

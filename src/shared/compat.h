@@ -38,6 +38,13 @@
 #error "pool_config needs a server whose processes are made by fork()"
 #endif
 
+/* In front of the declaration of a function that does not return. */
+#if PG_VERSION_NUM >= 180000
+#define PCFG_NORETURN	pg_noreturn
+#else
+#define PCFG_NORETURN	__attribute__((noreturn))
+#endif
+
 /*
  * Whether libpq's errors up to the end of the TLS handshake are its own words;
  * before these releases it passed on what anybody had sent in plain text.
