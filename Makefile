@@ -11,7 +11,8 @@ EXTRA_CLEAN = $(patsubst %.c,%.d,$(wildcard src/*.c src/*/*.c))
 
 # Symbols are hidden but for those that the server looks up by name.
 PG_CPPFLAGS = -Isrc -I$(shell $(PG_CONFIG) --includedir) -MMD \
-	-DPGDLLEXPORT='__attribute__((visibility("default")))'
+	-DPGDLLEXPORT='__attribute__((visibility("default")))' \
+	$(if $(FAILPOINTS),-DPCFG_FAILPOINTS)
 PG_CFLAGS = -Wall -Wextra $(if $(WERROR),-Werror) -fvisibility=hidden \
 	-Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-initializers
 SHLIB_LINK = -lpq -lssl -lcares

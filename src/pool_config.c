@@ -14,6 +14,7 @@
 
 #include "backend/ddl_watch.h"
 #include "shared/control.h"
+#include "shared/failpoint.h"
 #include "shared/settings.h"
 #include "shared/shmem.h"
 #include "worker/main.h"
@@ -27,6 +28,7 @@ _PG_init(void)
 {
 	bool		preloading = process_shared_preload_libraries_in_progress;
 
+	pcfg_failpoint_define();	/* before the prefix is reserved */
 	pcfg_settings_define(preloading);
 	if (!preloading || IsBinaryUpgrade)
 		return;

@@ -28,6 +28,7 @@
 #include "backend/channel.h"
 #include "backend/sql_text.h"
 #include "shared/control.h"
+#include "shared/failpoint.h"
 #include "shared/fdpass.h"
 #include "storage/fd.h"
 
@@ -483,7 +484,9 @@ pcfg_channel_fetch(int slot, uint32 generation, uint64 use, PcfgTime deadline)
 	if (found != NULL)
 		return found;
 	pcfg_socket_prepare(slot);
+	PCFG_FAILPOINT(asked_for_socket);
 	found = request_socket(slot, generation, use, deadline);
+	PCFG_FAILPOINT(got_socket);
 	pass_on_latch();
 	if (found != NULL)
 		pcfg_socket_keep_wait_set(found);

@@ -20,6 +20,7 @@
 #include "backend/lease.h"
 #include "mb/pg_wchar.h"
 #include "shared/dispatch.h"
+#include "shared/failpoint.h"
 #include "shared/settings.h"
 #include "shared/steering.h"
 #include "storage/ipc.h"
@@ -222,6 +223,7 @@ wait_for_grant(PcfgTarget *target, PcfgTime deadline, PcfgGrant *grant)
 			case PCFG_WAIT_QUEUED:
 				break;
 		}
+		PCFG_FAILPOINT(queued);
 		now = pcfg_now();
 		if (pg_atomic_read_u32(&pcfg_shared->worker_procno) != 0)
 		{
@@ -541,6 +543,7 @@ open_slot(PcfgLease *lease, PcfgTime deadline, PcfgCloseReason *reason)
 {
 	PcfgSlot   *slot = &pcfg_slots[lease->grant.slot];
 
+	PCFG_FAILPOINT(granted);
 	lease->generation = slot->generation;
 	lease->socket = NULL;
 	*reason = PCFG_CLOSE_AGE;
@@ -648,6 +651,7 @@ pcfg_lease_give_back(PcfgLease *lease, bool clean)
 
 	if (slot == PCFG_NONE)
 		return;
+	PCFG_FAILPOINT(ending);
 	unlink_lease(lease);
 	if (!clean && lease->socket != NULL && !lease->broken)
 		pcfg_channel_cancel(slot, lease->generation, pcfg_word_use(lease->grant.word));

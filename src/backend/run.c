@@ -16,6 +16,7 @@
 
 #include "backend/run.h"
 #include "mb/pg_wchar.h"
+#include "shared/failpoint.h"
 
 /* So much output of a COPY is read and thrown away to keep the connection. */
 #define COPY_DRAINED	((size_t) 1024 * 1024)
@@ -193,6 +194,7 @@ take_event(PcfgRun *run, PcfgEvent event, const PcfgFrame *frame)
 			run->answered = true;
 			if (run->rows != NULL)
 				pcfg_rows_add(run->rows, frame);
+			PCFG_FAILPOINT(row_taken);
 			return false;
 		case PCFG_EVENT_COMPLETE:
 			run->answered = true;
@@ -259,6 +261,7 @@ receive(PcfgRun *run)
 	{
 		pcfg_buffer_filled(&run->inbox.buffer, (size_t) n);
 		run->received += (uint64) n;
+		PCFG_FAILPOINT(received);
 		return true;
 	}
 	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
@@ -320,6 +323,7 @@ pcfg_run_converse(PcfgRun *run)
 	size_t		need = 0;
 
 	send_more(run);
+	PCFG_FAILPOINT(sent);
 	if (run->send_failed && run->sent == 0)
 	{
 		run->lost = true;

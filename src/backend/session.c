@@ -22,6 +22,7 @@
 
 #include "backend/session.h"
 #include "backend/sql_text.h"
+#include "shared/failpoint.h"
 
 /* A connection that proved dead before it was written to is replaced once. */
 #define MAX_ATTEMPTS	2
@@ -311,6 +312,7 @@ run_once(PcfgRun *run)
 		callback.previous = error_context_stack;
 		error_context_stack = &callback;
 		pcfg_inbox_open(&run->inbox);
+		PCFG_FAILPOINT(leased);
 		run->cache = pcfg_statements_begin(run->lease.target, &run->lease.grant,
 										   run->lease.needs_reset);
 		run->deadline = pcfg_target_command_deadline(run->target, run->started);
@@ -318,6 +320,7 @@ run_once(PcfgRun *run)
 		clean = !run->lost && !pcfg_run_reset_failed(run) &&
 			pcfg_reply_is_clean(&run->reply, &run->inbox.buffer);
 		remember(run, clean);
+		PCFG_FAILPOINT(answered);
 		error_context_stack = callback.previous;
 	}
 	PG_CATCH();

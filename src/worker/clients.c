@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "shared/control.h"
+#include "shared/failpoint.h"
 #include "shared/fdpass.h"
 #include "worker/clients.h"
 #include "worker/connection.h"
@@ -90,6 +91,7 @@ answer(Client *client, const PcfgSlotMessage *request)
 											  request->use, (uint32) client->procno + 1);
 	int			error;
 
+	PCFG_FAILPOINT(worker_passes_socket);
 	reply.header.type = sock >= 0 ? PCFG_MSG_SOCKET : PCFG_MSG_GONE;
 	error = pcfg_packet_send(client->sock, &reply, sizeof(reply), sock);
 	/* any other error is followed by an end of file */

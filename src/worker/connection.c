@@ -21,6 +21,7 @@
 
 #include "common/pg_prng.h"
 #include "shared/backoff.h"
+#include "shared/failpoint.h"
 #include "shared/settings.h"
 #include "shared/slots.h"
 #include "wire/message.h"
@@ -171,6 +172,7 @@ log_close(const Connection *c)
 static void
 close_connection(Connection *c)
 {
+	PCFG_FAILPOINT(worker_closes);
 	log_close(c);
 	pcfg_watch_remove(&c->watch);
 	pcfg_cancel_forget(c);
@@ -285,6 +287,7 @@ login_ended(void *arg, PcfgLoginResult *result)
 								 result->failure.said, retry_at);
 		return;
 	}
+	PCFG_FAILPOINT(worker_connected);
 	logged_at[pool] = 0;
 	c->sock = result->sock;
 	c->relay = result->relay;
@@ -323,6 +326,7 @@ begin(Connection *c, int pool, PcfgTime now)
 		}
 		return;
 	}
+	PCFG_FAILPOINT(worker_dials);
 	c->login = pcfg_login_start(set, p->policy.value[PCFG_CONNECT_TIMEOUT],
 								total > 0 ? now + total : PCFG_FOREVER,
 								p->encoding, pcfg_pool_asks_for_pooler(pool), login_ended, c);
@@ -381,6 +385,7 @@ begin_care(Connection *c, PcfgCare care, const PcfgCredentialSet *set)
 		pcfg_watch_remove(&c->watch);
 		c->care = care;
 		set_phase(c, CARING);
+		PCFG_FAILPOINT(worker_cares);
 		c->exchange = pcfg_exchange_start(c->sock, statements, n, NULL, care_ended, c);
 		if (c->exchange == NULL)
 			end_care(c, false);

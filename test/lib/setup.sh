@@ -137,10 +137,14 @@ build_copy()
 	mkdir "$tree"
 	(cd "$root" && tar cf - --exclude=.git --exclude='*.o' --exclude='*.so' \
 		--exclude=tmp_check .) | (cd "$tree" && tar xf -)
-	make -s -C "$tree" -j "$(nproc 2>/dev/null || echo 1)" PG_CONFIG="$server/bin/pg_config" "$@" ||
-		die "the build failed"
-	make -s -C "$tree" install PG_CONFIG="$server/bin/pg_config" DESTDIR="$work/inst" ||
-		die "the installation into the private tree failed"
+	rebuild "$@" || die "the build or the installation into the private tree failed"
+}
+
+# Builds and installs what is in $tree now; $1 more arguments of make.
+rebuild()
+{
+	make -s -C "$tree" -j "$(nproc 2>/dev/null || echo 1)" PG_CONFIG="$server/bin/pg_config" "$@" &&
+		make -s -C "$tree" install PG_CONFIG="$server/bin/pg_config" DESTDIR="$work/inst"
 }
 
 # Everything above; the arguments are more packages.

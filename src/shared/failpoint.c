@@ -1,0 +1,82 @@
+/*-------------------------------------------------------------------------
+ *
+ * shared/failpoint.c
+ *	  Named places where a test build fails, dies or stands still.
+ *
+ * Floor 0; any process.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "shared/failpoint.h"
+
+#ifdef PCFG_FAILPOINTS
+
+#include <signal.h>
+#include <unistd.h>
+
+#include "miscadmin.h"
+#include "utils/guc.h"
+
+static const char *const places[] = {
+#define PCFG_PLACE(name, what) #name,
+#include "shared/failpoints.def"
+#undef PCFG_PLACE
+};
+
+static char *setting = NULL;
+static int	reached = 0;		/* of the place set, since it was set */
+
+static void
+start_over(const char *newval, void *extra)
+{
+	reached = 0;
+}
+
+void
+pcfg_failpoint_define(void)
+{
+	DefineCustomStringVariable("pool_config.failpoint",
+							   "Place and action of a failure, in a test build.",
+							   NULL, &setting, "", PGC_SUSET, 0,
+							   NULL, start_over, NULL);
+}
+
+static void
+act(const char *action, const char *place)
+{
+	bool		may_raise = IsUnderPostmaster && MyBackendType == B_BACKEND;
+
+	if (strcmp(action, "kill") == 0)
+		(void) kill(MyProcPid, SIGKILL);
+	else if (strcmp(action, "terminate") == 0)
+		(void) kill(MyProcPid, SIGTERM);
+	else if (strcmp(action, "cancel") == 0)
+		(void) kill(MyProcPid, SIGINT);
+	else if (strcmp(action, "wait") == 0)
+	{
+		while (access("failpoint", F_OK) == 0)
+			(void) usleep(10000);
+	}
+	else if (may_raise)
+		ereport(strcmp(action, "fatal") == 0 ? FATAL : ERROR,
+				(errcode(ERRCODE_RAISE_EXCEPTION),
+				 errmsg("failpoint \"%s\"", place)));
+}
+
+void
+pcfg_failpoint_reach(PcfgFailpoint place)
+{
+	char		name[64];
+	char		action[16];
+	int			n = 1;
+
+	if (setting == NULL || setting[0] == '\0' ||
+		sscanf(setting, "%63s %15s %d", name, action, &n) < 2 ||
+		strcmp(name, places[place]) != 0 || ++reached != n)
+		return;
+	act(action, places[place]);
+}
+
+#endif

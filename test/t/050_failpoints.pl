@@ -1,0 +1,123 @@
+# Test build: it has places where a process fails, is cancelled, dies or stands
+# still (shared/failpoint.h).  After each, at each: nothing stays leased, the
+# next call is right and meets nobody else's state, the worker serves.
+use strict;
+use warnings;
+use PoolConfig;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes qw(time sleep);
+
+my $remote = start_remote('remote');
+my $local  = start_local('local', 'restart_after_crash = on', 'log_min_messages = warning');
+make_target($local, $remote, 'crm', pool_size => 1, max_overflow => 0);
+
+sub at_rest
+{
+	return $local->safe_psql('postgres', q{SELECT count(*) FROM pool_config.pools WHERE in_use + connecting + waiting > 0}) == 0;
+}
+
+sub works
+{
+	my ($rc, $out) = $local->psql('postgres', q{SET statement_timeout = '5s'; SELECT * FROM pool_config.query('crm', 'select 42') AS t(a int)});
+	return $rc == 0 && $out eq '42';
+}
+
+my $leave = q{SET client_min_messages = error; SELECT pool_config.exec('crm', 'SET my.tenant = ''left''');};
+my $look  = q{SELECT coalesce(nullif(x, ''), 'none') FROM pool_config.query('crm', 'select current_setting(''my.tenant'', true)') AS t(x text);};
+
+# --- a session: "granted" and what follows lie between the lease and its end
+for my $place ('granted', 'asked_for_socket', 'got_socket', 'leased', 'sent', 'received', 'row_taken', 'answered', 'ending')
+{
+	for my $action ('error', 'cancel', 'terminate', 'fatal')
+	{
+		# what ends a lease cannot fail, but signals may come
+		next if $place eq 'ending' && $action =~ /error|fatal/;
+		$local->safe_psql('postgres', $leave);
+		my ($rc, $out, $err) = $local->psql('postgres', "SET pool_config.failpoint = '$place $action';\n$look\n$look", on_error_stop => 0);
+		unlike($out, qr/left/, "$place, $action: the state of another is not met");
+		like($err, $action eq 'error' ? qr/failpoint "$place"/ : $action eq 'cancel' ? qr/canceling statement|^$/
+			: $action eq 'fatal' ? qr/FATAL:.*failpoint "$place"/ : qr/terminating connection/, "$place, $action: as told");
+		like($out, qr/none\z/, "$place, $action: the next call of the session is right") if $action =~ /error|cancel/;
+		poll_until("$place, $action: nothing is leased, nobody waits", \&at_rest, 10);
+		ok(works(), "$place, $action: others are served");
+	}
+}
+
+# in the queue
+for my $action ('error', 'cancel', 'terminate', 'fatal')
+{
+	my $holder = start_psql($local, q{SELECT pool_config.exec('crm', 'select pg_sleep(0.5)')});
+	poll_until('somebody holds the connection', sub { remote_sessions($remote, "state = 'active'") == 1 });
+	my ($rc, $out, $err) = $local->psql('postgres', "SET pool_config.failpoint = 'queued $action';\n$look", on_error_stop => 0);
+	is($out, '', "queued, $action: as told");
+	finish_psql($holder);
+	poll_until("queued, $action: nothing is leased, nobody waits", \&at_rest, 10);
+	ok(works(), "queued, $action: others are served");
+}
+
+# --- a session that is killed restarts the server
+for my $place ('granted', 'got_socket', 'row_taken', 'ending')
+{
+	$local->psql('postgres', "SET pool_config.failpoint = '$place kill';\n$look");
+	poll_until("$place, kill: the server comes back and serves", \&works, 20);
+	poll_until("$place, kill: nothing is leased, nobody waits", \&at_rest, 10);
+}
+
+# --- the worker, which learns of the place by a reload
+sub tell_worker
+{
+	my ($setting) = @_;
+	poll_until("failpoint '$setting'", sub {
+		($local->psql('postgres', "ALTER SYSTEM SET pool_config.failpoint = '$setting'"))[0] == 0
+		  && ($local->psql('postgres', 'SELECT pg_reload_conf()'))[0] == 0;
+	});
+	sleep 0.1;    # the worker reads it in its next turn
+}
+my $fresh = q{SELECT pool_config.recycle('crm')};
+my %reach = (
+	worker_dials         => $fresh,
+	worker_connected     => $fresh,
+	worker_passes_socket => 'SELECT 1',
+	worker_cares         => $leave,
+	worker_closes        => $fresh,
+);
+for my $place (sort keys %reach)
+{
+	for my $action ('terminate', 'kill', 'wait')
+	{
+		my $start = time;
+		ok(works(), "$place, $action: before");
+		append_to_file($local->data_dir . '/failpoint', '');
+		tell_worker("$place $action");
+		my $worker = $local->safe_psql('postgres', 'SELECT pid FROM pool_config.workers');
+		$local->psql('postgres', $reach{$place});
+		sleep 1.5 if $place eq 'worker_cares';    # it comes to that after a second of idleness
+		my $run = start_psql($local, "SET statement_timeout = '500ms'; $look");
+		finish_psql($run);
+		unlike($run->{out}, qr/left/, "$place, $action: no state of another is met");
+		if ($action eq 'wait')
+		{
+			unlink $local->data_dir . '/failpoint';
+		}
+		tell_worker('');
+		poll_until("$place, $action: all is well again", \&works, 20);
+		poll_until("$place, $action: nothing is leased, nobody waits", \&at_rest, 10);
+		poll_until("$place, $action: another worker serves", sub {
+			my ($rc, $pid) = $local->psql('postgres', 'SELECT pid FROM pool_config.workers');
+			$rc == 0 && $pid =~ /^\d+$/ && $pid != $worker;
+		}, 10) if $action ne 'wait';
+		unlink $local->data_dir . '/failpoint';
+	}
+}
+
+# a worker that stands still
+append_to_file($local->data_dir . '/failpoint', '');
+tell_worker('worker_dials wait');
+$local->psql('postgres', $fresh);
+my $stuck = start_psql($local, "SET statement_timeout = '300ms'; $look");
+finish_psql($stuck);
+like($stuck->{err}, qr/statement timeout/, 'a worker that stands still holds nobody beyond his limit');
+unlink $local->data_dir . '/failpoint';
+
+done_testing();
