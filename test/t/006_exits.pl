@@ -68,7 +68,7 @@ for my $end ('pg_terminate_backend', 'pg_cancel_backend', 'kill -9 of the client
 		kill_psql($run);
 	}
 	at_rest($end);
-	poll_until("$end: the remote statement is stopped", sub { remote_sessions($remote, "state = 'active'") == 0 });
+	poll_until("$end: the remote statement is stopped", sub { remote_sessions($remote, "state = 'active'") == 0 }, 10);
 }
 
 # --- a backend is killed: crash restart, the pool starts clean

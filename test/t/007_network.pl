@@ -221,8 +221,8 @@ for my $silence (sort keys %silence)
 }
 
 # --- a client that is gone ends its remote statement
-# also while requests to cancel hang, as more of them do than there once were helpers
-for (1 .. 5)
+# also while requests to cancel hang, more of them than there may be at once
+for (1 .. 18)
 {
 	$proxy->rule('down type T hold');
 	$proxy->tell('cancels', 'hang');
