@@ -1,0 +1,160 @@
+/*-------------------------------------------------------------------------
+ *
+ * backend/checkout.c
+ *	  Whether a connection that lay idle may be used.
+ *
+ * Floor 5; backends.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "shared/compat.h"
+
+#include <sys/socket.h>
+
+#include "backend/checkout.h"
+#include "wire/reply.h"
+
+/* What may lie unread on an idle connection and still be harmless. */
+#define PEEK_MAX		8192
+
+/*
+ * A ping may take so long, or a quarter of what the caller has left; sooner
+ * the others are asked, and one more is dialled.
+ */
+#define PING_PATIENCE	PCFG_SECOND
+#define PING_DOUBT		(PCFG_SECOND / 4)
+#define PING_SHARE		4
+
+/*
+ * Whether bytes found on an idle connection are only messages that may come
+ * at any time: notices, notifications, parameter changes (a reload of the
+ * remote sends those) other than of the encoding we rely on.
+ */
+static bool
+bytes_are_harmless(char *data, size_t len)
+{
+	PcfgBuffer	buf;
+	PcfgFrame	frame;
+	size_t		need;
+
+	pcfg_buffer_init(&buf, data, len);
+	pcfg_buffer_filled(&buf, len);
+	while (buf.parsed < buf.filled)
+	{
+		PcfgReader	r;
+
+		if (pcfg_frame_next(&buf, &frame, &need) != PCFG_FRAME_OK)
+			return false;
+		if (frame.type == 'N' || frame.type == 'A')
+			continue;
+		if (frame.type != 'S')
+			return false;
+		pcfg_reader_init(&r, frame.body, frame.len);
+		if (pcfg_read_string(&r) == NULL || strcmp(frame.body, "client_encoding") == 0)
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Looks at the socket itself, on every checkout: nothing to read is what an
+ * idle connection has.  End of file, an error, or bytes that may belong to
+ * somebody else's answer make it unusable.
+ */
+bool
+pcfg_socket_is_quiet(PcfgSocket *sock)
+{
+	char		data[PEEK_MAX];
+	ssize_t		n;
+
+	do
+		n = recv(sock->fd, data, 1, MSG_PEEK | MSG_DONTWAIT);
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return errno == EAGAIN || errno == EWOULDBLOCK;
+	if (n == 0)
+		return false;
+
+	n = recv(sock->fd, data, sizeof(data), MSG_PEEK | MSG_DONTWAIT);
+	if (n <= 0 || n == (ssize_t) sizeof(data) || !bytes_are_harmless(data, (size_t) n))
+		return false;
+	return recv(sock->fd, data, (size_t) n, MSG_DONTWAIT) == n;
+}
+
+/* Waits for the answer to a ping; false when it does not come in time. */
+static bool
+await_ping(PcfgSocket *sock, const PcfgGrant *grant, PcfgReply *reply, PcfgTime doubt_at, PcfgTime limit)
+{
+	char		data[PEEK_MAX];
+	PcfgBuffer	buf;
+	bool		doubted = false;
+
+	pcfg_buffer_init(&buf, data, sizeof(data));
+	for (;;)
+	{
+		PcfgFrame	frame;
+		size_t		need;
+		size_t		room;
+		char	   *space;
+		ssize_t		n;
+
+		switch (pcfg_reply_next(reply, &buf, &frame, &need))
+		{
+			case PCFG_EVENT_READY:
+				return pcfg_reply_is_clean(reply, &buf);
+			case PCFG_EVENT_NOTICE:
+			case PCFG_EVENT_NOTIFY:
+				continue;
+			case PCFG_EVENT_MORE:
+				break;
+			default:
+				return false;
+		}
+		pcfg_buffer_consume(&buf);
+		pcfg_buffer_compact(&buf);
+		space = pcfg_buffer_space(&buf, &room);
+		if (room == 0 || need > sizeof(data))
+			return false;
+		n = recv(sock->fd, space, room, MSG_DONTWAIT);
+		if (n > 0)
+			pcfg_buffer_filled(&buf, (size_t) n);
+		else if (n == 0 || (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR))
+			return false;
+		else if (pcfg_now() >= limit)
+			return false;
+		else
+		{
+			if (!doubted && pcfg_now() >= doubt_at)
+			{
+				doubted = true;
+				pcfg_pool_doubt(grant);
+			}
+			(void) pcfg_socket_wait(sock, WL_SOCKET_READABLE,
+									doubted ? limit : Min(doubt_at, limit),
+									pcfg_wait_event(PCFG_WAIT_FOR_RESULT));
+			CHECK_FOR_INTERRUPTS();
+		}
+	}
+}
+
+/*
+ * A round trip without a statement: a Sync, which the remote answers with its
+ * state.  It has a short time limit of its own, for there are other
+ * connections, and the caller's time is for them.
+ */
+bool
+pcfg_socket_answers_ping(PcfgSocket *sock, const PcfgGrant *grant, PcfgTime deadline)
+{
+	static const char sync[5] = {'S', 0, 0, 0, 4};
+	PcfgTime	now = pcfg_now();
+	PcfgTime	patience = PING_PATIENCE;
+	PcfgReply	reply;
+
+	if (deadline != PCFG_FOREVER)
+		patience = Min(patience, Max(deadline - now, 0) / PING_SHARE);
+	pcfg_reply_init(&reply);
+	if (!pcfg_reply_expect(&reply, PCFG_STEP_SYNC) ||
+		send(sock->fd, sync, sizeof(sync), MSG_NOSIGNAL | MSG_DONTWAIT) != sizeof(sync))
+		return false;
+	return await_ping(sock, grant, &reply, now + Min(PING_DOUBT, patience / 2), now + patience);
+}

@@ -1,0 +1,33 @@
+/*-------------------------------------------------------------------------
+ *
+ * backend/checkout.h
+ *	  Whether a connection that lay idle may be used.
+ *
+ * Floor 5; backends.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PCFG_CHECKOUT_H
+#define PCFG_CHECKOUT_H
+
+#include "backend/sockets.h"
+#include "shared/queue.h"
+
+/*
+ * A look at the socket itself, on every checkout: nothing to read is what an
+ * idle connection has.  False on end of file, an error, or bytes that may
+ * belong to somebody else's answer; what is harmless is read away.
+ */
+extern bool pcfg_socket_is_quiet(PcfgSocket *sock);
+
+/*
+ * A round trip without a statement, for a second at most and a quarter of
+ * what is left until the deadline.  Meanwhile the neighbours of the
+ * connection are put under suspicion and another one is dialled.  False when
+ * no proper answer came; the connection is good for nothing then.  Errors:
+ * interrupts.
+ */
+extern bool pcfg_socket_answers_ping(PcfgSocket *sock, const PcfgGrant *grant,
+									 PcfgTime deadline);
+
+#endif							/* PCFG_CHECKOUT_H */
