@@ -34,6 +34,12 @@
 /* As libpq, by default. */
 #define DEFAULT_PORT	"5432"
 
+/*
+ * To hash a password takes milliseconds, so only so many logins go on between
+ * two looks for events.
+ */
+#define LOGINS_A_TURN	2
+
 /* Steps of libpq, or pieces of what it is told, before others have their turn. */
 #define STEPS_A_TURN	16
 
@@ -426,6 +432,20 @@ watch_network(PcfgLogin *login)
 	}
 }
 
+static bool
+may_go_on(void)
+{
+	static uint64_t turn = 0;
+	static int	logins = 0;
+
+	if (turn != pcfg_loop_turn())
+	{
+		turn = pcfg_loop_turn();
+		logins = 0;
+	}
+	return logins++ < LOGINS_A_TURN;
+}
+
 /* The network is ready for something. */
 static void
 go_on(void *arg)
@@ -434,6 +454,11 @@ go_on(void *arg)
 	const char *why;
 	int			i;
 
+	if (!may_go_on())
+	{
+		pcfg_watch_again(&login->watch);
+		return;
+	}
 	for (i = 0; i < STEPS_A_TURN; i++)
 	{
 		PcfgFeedResult result = login->feed != NULL ?

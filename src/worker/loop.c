@@ -40,8 +40,9 @@ static PcfgWatch *again_head = NULL;
 static PcfgWatch *again_tail = NULL;
 static int	nagain = 0;
 
-/* When events were looked for last; 0 = never. */
+/* When events were looked for last; 0 = never.  How often they were. */
 static PcfgTime looked_at = 0;
+static uint64_t turn = 0;
 
 bool
 pcfg_loop_create(void)
@@ -181,6 +182,12 @@ pcfg_watch_remove(PcfgWatch *watch)
 	forget_again(watch);
 }
 
+uint64_t
+pcfg_loop_turn(void)
+{
+	return turn;
+}
+
 int
 pcfg_loop_count(void)
 {
@@ -259,6 +266,7 @@ pcfg_loop_wait(PcfgTime deadline)
 		bool		more;
 		PcfgTime	now;
 
+		turn++;
 		handle_again();
 		more = handle_batch() && !MyLatch->is_set;
 		now = pcfg_now();

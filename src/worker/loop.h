@@ -67,6 +67,12 @@ extern void pcfg_watch_again(PcfgWatch *watch);
  */
 extern void pcfg_loop_wait(PcfgTime deadline);
 
+/*
+ * Counts the looks for events: who has work that takes long does a bounded part
+ * of it between two of them.
+ */
+extern uint64_t pcfg_loop_turn(void);
+
 /* Descriptors being watched, for the view. */
 extern int	pcfg_loop_count(void);
 
