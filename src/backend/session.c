@@ -156,7 +156,7 @@ judge(const PcfgRun *run)
 	if (run->copy && !run->lost)
 		pcfg_run_raise_copy(run, run->error != NULL ? NULL :
 				   "The statement was run, and its output thrown away.");
-	if (run->rows != NULL)
+	if (run->rows != NULL && !run->lost)
 		pcfg_rows_require_fit(run->rows);
 	if (run->error != NULL && !(run->lost && run->fatal))
 		pcfg_remote_error_throw(run->error, run->target->name, run->statement->sql,
