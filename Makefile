@@ -36,6 +36,10 @@ ifeq ($(wildcard $(shell $(PG_CONFIG) --includedir)/libpq-fe.h),)
 $(error libpq-fe.h was not found: install libpq's headers (Debian: libpq-dev))
 endif
 
+ifneq ($(shell printf '\043include <openssl/ssl.h>\n\043include <ares.h>\n' | $(CC) -E - >/dev/null 2>&1 && echo found),found)
+$(error openssl/ssl.h or ares.h was not found: install the headers of OpenSSL and c-ares (Debian: libssl-dev libc-ares-dev))
+endif
+
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
 -include $(EXTRA_CLEAN)
