@@ -74,7 +74,8 @@ my %answers = (
 	'65535 columns'              => [ sub { $_[0]->begin($_[1]); $_[0]->say('T', pack('n', 65535)); $_[0]->linger }, '08P01' ],
 	'a column name without an end' => [ sub { $_[0]->begin($_[1]); $_[0]->say('T', pack('n', 1) . 'x' x 50); $_[0]->linger }, '08P01' ],
 	'columns twice'              => [ sub { $_[0]->begin($_[1]); $_[0]->say('T', columns('x')) for 1 .. 2; $_[0]->linger }, '08P01' ],
-	'two columns for one'        => [ sub { $_[0]->begin($_[1]); $_[0]->say('T', columns('x', 'y')); $_[0]->linger }, '42804' ],
+	'two columns for one'        => [ sub { $_[0]->begin($_[1]); $_[0]->say('T', columns('x', 'y'));
+		$_[0]->say('E', "SERROR\0C08P01\0Mbind message has 1 result formats but query has 2 columns\0\0"); $_[0]->say('Z', 'I'); $_[0]->linger }, '42804' ],
 	'a row before its columns'   => [ sub { $_[0]->begin($_[1]); $_[0]->say('D', row('1')); $_[0]->linger }, '08P01' ],
 	'a row of no columns'        => [ sub { with_row($_[0], $_[1], pack 'n', 0) }, '08P01' ],
 	'a row of two columns'       => [ sub { with_row($_[0], $_[1], row('1', '2')) }, '08P01' ],
