@@ -86,6 +86,7 @@ init_shared(int tranche)
 	pg_atomic_init_u32(&pcfg_shared->worker_procno, 0);
 	pg_atomic_init_u32(&pcfg_shared->worker_pid, 0);
 	pg_atomic_init_u64(&pcfg_shared->worker_started, 0);
+	pg_atomic_init_u32(&pcfg_shared->worker_short_lives, 0);
 	pg_atomic_init_u64(&pcfg_shared->worker_beat, 0);
 	pg_atomic_init_u32(&pcfg_shared->worker_fds, 0);
 	pg_atomic_init_u32(&pcfg_shared->worker_fd_limit, 0);

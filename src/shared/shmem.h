@@ -250,6 +250,7 @@ typedef struct PcfgShared
 	pg_atomic_uint32 worker_procno; /* 1 + process number; 0 = no worker */
 	pg_atomic_uint32 worker_pid;
 	pg_atomic_uint64 worker_started;	/* PcfgTime */
+	pg_atomic_uint32 worker_short_lives;	/* in a row, up to now */
 	pg_atomic_uint64 worker_beat;	/* PcfgTime of the last turn of its loop */
 	pg_atomic_uint32 worker_fds;	/* descriptors in use, about */
 	pg_atomic_uint32 worker_fd_limit;

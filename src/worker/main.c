@@ -36,8 +36,13 @@
 #include "worker/resolver.h"
 #include "worker/upkeep.h"
 
-/* A life shorter than this is followed by a pause of the same length. */
-#define SHORT_LIFE		PCFG_SECOND
+/*
+ * A life shorter than this is followed by a pause, and each further one by one
+ * that is twice as long, up to the longest.
+ */
+#define SHORT_LIFE		(PCFG_SECOND / 10)
+#define FIRST_PAUSE		(PCFG_SECOND / 20)
+#define LONGEST_PAUSE	PCFG_SECOND
 
 /* Descriptors of the process that are none of ours. */
 #define OTHER_FDS		64
@@ -117,10 +122,17 @@ static void
 pause_after_short_life(void)
 {
 	PcfgTime	last = (PcfgTime) pg_atomic_read_u64(&pcfg_shared->worker_started);
-	PcfgTime	until = pcfg_now() + SHORT_LIFE;
+	PcfgTime	now = pcfg_now();
+	PcfgTime	until;
+	uint32		in_a_row;
 
-	if (last == 0 || pcfg_now() - last >= SHORT_LIFE)
+	if (last == 0 || now - last >= SHORT_LIFE)
+	{
+		pg_atomic_write_u32(&pcfg_shared->worker_short_lives, 0);
 		return;
+	}
+	in_a_row = pg_atomic_fetch_add_u32(&pcfg_shared->worker_short_lives, 1);
+	until = now + Min(FIRST_PAUSE << Min(in_a_row, 10), LONGEST_PAUSE);
 	while (pcfg_now() < until && !ShutdownRequestPending)
 	{
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
@@ -142,6 +154,8 @@ tell_defaults(void)
 static void
 start(void)
 {
+	/* first of all, so that a failure to start counts as a short life */
+	pg_atomic_write_u64(&pcfg_shared->worker_started, (uint64) pcfg_now());
 	clean_environment();
 	speak_plainly();
 	check_descriptors();
@@ -151,7 +165,6 @@ start(void)
 				(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
 				 errmsg("pool_config: the worker could not start: %m")));
 	before_shmem_exit(at_exit, (Datum) 0);
-	pg_atomic_write_u64(&pcfg_shared->worker_started, (uint64) pcfg_now());
 	pg_atomic_write_u64(&pcfg_shared->worker_beat, (uint64) pcfg_now());
 	pg_atomic_write_u32(&pcfg_shared->worker_pid, (uint32) MyProcPid);
 	pg_atomic_fetch_add_u32(&pcfg_shared->worker_life, 1);

@@ -183,7 +183,7 @@ $local->safe_psql('postgres', 'CREATE DATABASE restored');
 # --- pg_upgrade
 {
 	my $new = PostgreSQL::Test::Cluster->new('upgraded');
-	$new->init(allows_streaming => 1);
+	$new->init(extra => [ '--encoding=UTF8', '--locale=C' ]);
 	$new->append_conf('postgresql.conf', "shared_preload_libraries = 'pool_config'\nfsync = off");
 	my $bindir = $local->config_data('--bindir');
 	my ($out, $err) = ('', '');
