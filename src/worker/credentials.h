@@ -15,6 +15,8 @@
 
 #include "shared/control.h"
 
+#define PCFG_ADDRESS_LEN	64	/* an address in text, with its zone */
+
 /* Shared by its pool and the connects under way. */
 typedef struct PcfgCredentialSet
 {

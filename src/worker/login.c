@@ -18,21 +18,17 @@
  */
 #include "shared/compat.h"
 
-#include <arpa/inet.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "common/pg_prng.h"
 #include "mb/pg_wchar.h"
 #include "worker/exchange.h"
 #include "worker/feed.h"
+#include "worker/hosts.h"
 #include "worker/login.h"
 #include "worker/loop.h"
 #include "worker/password_file.h"
 #include "worker/resolver.h"
-
-/* As libpq, by default. */
-#define DEFAULT_PORT	"5432"
 
 /*
  * To hash a password takes milliseconds, so only so many logins go on between
@@ -67,12 +63,8 @@ struct PcfgLogin
 	char		password[PCFG_PASSWORD_MAX + 1];	/* from the password_file */
 	bool		password_reread;
 
-	int			host;			/* how many were begun in this round */
-	int			nhosts;
-	int		   *order;			/* in which order; NULL = as listed */
-	bool		second_round;	/* of prefer-standby: not only standbys */
-	char		hostname[256];	/* "" = none given, only an address */
-	char		port[16];
+	PcfgHosts	hosts;
+	PcfgHost	host;			/* the present one */
 	char		addresses[PCFG_MAX_ADDRESSES][PCFG_ADDRESS_LEN];
 	int			naddresses;		/* -1 = none wanted: a unix socket */
 	int			address;
@@ -100,8 +92,8 @@ set_failure_at_host(PcfgLogin *login, const char *sqlstate, const char *format)
 	char		text[PCFG_CAUSE_LEN];
 
 	snprintf(text, sizeof(text), format,
-			 login->hostname[0] != '\0' ? login->hostname : login->addresses[0],
-			 login->port);
+			 login->host.name[0] != '\0' ? login->host.name : login->addresses[0],
+			 login->host.port);
 	set_failure(login, sqlstate, text);
 }
 
@@ -109,42 +101,6 @@ set_failure_at_host(PcfgLogin *login, const char *sqlstate, const char *format)
  * pieces of a login
  * ----------------------------------------------------------------
  */
-
-/* The i-th item of a comma list; false when there is none. */
-static bool
-list_item(const char *list, int i, char *out, size_t size)
-{
-	size_t		len;
-
-	out[0] = '\0';
-	if (list == NULL)
-		return false;
-	while (i-- > 0)
-	{
-		list = strchr(list, ',');
-		if (list == NULL)
-			return false;
-		list++;
-	}
-	len = strcspn(list, ",");
-	if (len >= size)
-		return false;
-	memcpy(out, list, len);
-	out[len] = '\0';
-	return true;
-}
-
-static int
-list_length_of(const char *list)
-{
-	int			n = 1;
-
-	if (list == NULL || list[0] == '\0')
-		return 0;
-	for (; *list != '\0'; list++)
-		n += *list == ',';
-	return n;
-}
 
 static void
 drop_connection(PcfgLogin *login)
@@ -300,6 +256,13 @@ login_done(PcfgLogin *login)
 	PcfgLoginResult *r = &login->result;
 
 	pcfg_watch_remove(&login->watch);
+	if (login->feed == NULL)
+	{
+		/* libpq is content without having heard anything */
+		set_failure(login, "08P01", "the login ended before it began");
+		fail_login(login);
+		return;
+	}
 	if (!check_login(login))
 	{
 		fail_login(login);
@@ -370,7 +333,7 @@ libpq_failed(PcfgLogin *login, ConnStatusType before)
 	const char *user = pcfg_credentials_value(login->set, "user");
 	const char *database = pcfg_credentials_value(login->set, "dbname");
 	PcfgLoginPlace place = {
-		user != NULL ? user : "", database != NULL ? database : "", login->hostname, login->port
+		user != NULL ? user : "", database != NULL ? database : "", login->host.name, login->host.port
 	};
 
 	pcfg_login_failure_read(&login->result.failure, login->conn, before, &place);
@@ -488,18 +451,6 @@ go_on(void *arg)
 		pcfg_watch_again(&login->watch);
 }
 
-/*
- * libpq itself would go through all hosts for a standby first, but is given
- * one address at a time: that takes two rounds of ours.
- */
-static bool
-prefers_standby(const PcfgLogin *login)
-{
-	const char *wanted = pcfg_credentials_value(login->set, "target_session_attrs");
-
-	return wanted != NULL && strcmp(wanted, "prefer-standby") == 0;
-}
-
 /* Starts libpq on the present address of the present host. */
 static void
 start_libpq(PcfgLogin *login)
@@ -530,8 +481,8 @@ start_libpq(PcfgLogin *login)
 				continue;
 			keywords[n] = set->keywords[i];
 			values[n] = set->values[i];
-			if (strcmp(keywords[n], "target_session_attrs") == 0 && prefers_standby(login))
-				values[n] = login->second_round ? "any" : "standby";
+			if (strcmp(keywords[n], "target_session_attrs") == 0)
+				values[n] = pcfg_hosts_session_attrs(&login->hosts, values[n]);
 			if (strcmp(keywords[n], "password_file") == 0)
 			{
 				keywords[n] = "password";
@@ -539,10 +490,10 @@ start_libpq(PcfgLogin *login)
 			}
 			n++;
 		}
-		if (login->hostname[0] != '\0')
+		if (login->host.name[0] != '\0')
 		{
 			keywords[n] = "host";
-			values[n++] = login->hostname;
+			values[n++] = login->host.name;
 		}
 		if (login->naddresses >= 0)
 		{
@@ -550,7 +501,7 @@ start_libpq(PcfgLogin *login)
 			values[n++] = login->addresses[login->address];
 		}
 		keywords[n] = "port";
-		values[n++] = login->port;
+		values[n++] = login->host.port;
 		login->conn = PQconnectStartParams(keywords, values, 0);
 	}
 	free(keywords);
@@ -595,64 +546,32 @@ name_resolved(void *arg, char (*addresses)[PCFG_ADDRESS_LEN], int n, const char 
 		char		text[PCFG_CAUSE_LEN];
 
 		snprintf(text, sizeof(text), "could not find the address of host \"%s\": %s",
-				 login->hostname, reason);
+				 login->host.name, reason);
 		set_failure(login, "08001", text);
 	}
 	login->phase = NEXT_ADDRESS;
-}
-
-/* Is the text an address already? */
-static bool
-is_address(const char *text)
-{
-	char		plain[PCFG_ADDRESS_LEN];
-	unsigned char binary[sizeof(struct in6_addr)];
-
-	strlcpy(plain, text, sizeof(plain));
-	plain[strcspn(plain, "%")] = '\0';
-	return inet_pton(AF_INET, plain, binary) == 1 || inet_pton(AF_INET6, plain, binary) == 1;
 }
 
 /* Begins with the next host of the list; ends the login behind the last. */
 static void
 next_host(PcfgLogin *login, PcfgTime now)
 {
-	const char *hosts = pcfg_credentials_value(login->set, "host");
-	const char *hostaddrs = pcfg_credentials_value(login->set, "hostaddr");
-	const char *ports = pcfg_credentials_value(login->set, "port");
-	char		hostaddr[PCFG_ADDRESS_LEN];
-	int			i;
-
-	if (login->host >= login->nhosts && !login->second_round && prefers_standby(login))
-	{
-		login->second_round = true;
-		login->host = 0;
-	}
-	if (login->host >= login->nhosts)
+	if (!pcfg_hosts_next(&login->hosts, &login->host))
 	{
 		login->phase = ENDED;
 		return;
 	}
-	i = login->order != NULL ? login->order[login->host] : login->host;
-	login->host++;
 	login->host_deadline = Min(now + login->host_timeout, login->deadline);
 	login->address = 0;
-	(void) list_item(hosts, i, login->hostname, sizeof(login->hostname));
-	(void) list_item(hostaddrs, i, hostaddr, sizeof(hostaddr));
-	if (!list_item(ports, list_length_of(ports) == 1 ? 0 : i, login->port, sizeof(login->port)) ||
-		login->port[0] == '\0')
-		strlcpy(login->port, DEFAULT_PORT, sizeof(login->port));
-
 	login->phase = NEXT_ADDRESS;
-	if (hostaddr[0] != '\0' || is_address(login->hostname))
+	if (login->host.address[0] != '\0')
 	{
-		strlcpy(login->addresses[0], hostaddr[0] != '\0' ? hostaddr : login->hostname,
-				PCFG_ADDRESS_LEN);
+		strlcpy(login->addresses[0], login->host.address, PCFG_ADDRESS_LEN);
 		login->naddresses = 1;
 	}
-	else if (login->hostname[0] == '/')
+	else if (login->host.name[0] == '/')
 		login->naddresses = -1;
-	else if (login->hostname[0] == '\0')
+	else if (login->host.name[0] == '\0')
 	{
 		login->naddresses = 0;
 		set_failure(login, "08001", "a host of the target is empty or its name is too long");
@@ -660,7 +579,7 @@ next_host(PcfgLogin *login, PcfgTime now)
 	else
 	{
 		login->phase = RESOLVING;
-		login->lookup = pcfg_resolver_start(login->hostname, name_resolved, login);
+		login->lookup = pcfg_resolver_start(login->host.name, name_resolved, login);
 	}
 }
 
@@ -689,27 +608,8 @@ destroy(PcfgLogin *login)
 {
 	pcfg_credentials_release(login->set);
 	explicit_bzero(login->password, sizeof(login->password));
-	free(login->order);
+	pcfg_hosts_free(&login->hosts);
 	free(login);
-}
-
-/* Another order of the hosts each time, if that is wanted. */
-static void
-shuffle_hosts(PcfgLogin *login)
-{
-	const char *wanted = pcfg_credentials_value(login->set, "load_balance_hosts");
-	int			i;
-
-	if (wanted == NULL || strcmp(wanted, "random") != 0 || login->nhosts < 2)
-		return;
-	login->order = calloc((size_t) login->nhosts, sizeof(int));
-	for (i = 0; login->order != NULL && i < login->nhosts; i++)
-	{
-		int			j = (int) pg_prng_uint64_range(&pg_global_prng_state, 0, i);
-
-		login->order[i] = login->order[j];
-		login->order[j] = i;
-	}
 }
 
 PcfgLogin *
@@ -732,9 +632,7 @@ pcfg_login_start(PcfgCredentialSet *set, PcfgTime host_timeout, PcfgTime deadlin
 	login->done = done;
 	login->arg = arg;
 	login->result.sock = -1;
-	login->nhosts = Max(list_length_of(pcfg_credentials_value(set, "host")),
-						list_length_of(pcfg_credentials_value(set, "hostaddr")));
-	shuffle_hosts(login);
+	pcfg_hosts_init(&login->hosts, set);
 	pcfg_watch_init(&login->watch, go_on, login);
 	set_failure(login, "08001", "the target names no host");
 	return login;

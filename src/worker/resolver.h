@@ -13,9 +13,9 @@
 #include <stdbool.h>
 
 #include "shared/clock.h"
+#include "worker/credentials.h"
 
 #define PCFG_MAX_ADDRESSES	16	/* of one name; more are left out */
-#define PCFG_ADDRESS_LEN	64	/* an address in text, with its zone */
 
 typedef struct PcfgLookup PcfgLookup;
 
