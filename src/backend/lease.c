@@ -37,10 +37,27 @@
 /* All leases of this process, innermost first. */
 static PcfgLease *held = NULL;
 
+/*
+ * Stops waiting.  What the worker sent for us is cancelled like what we sent
+ * ourselves.
+ */
+static void
+abandon_wait(void)
+{
+	PcfgGrant	grant;
+
+	if (!pcfg_wait_abandon(&grant))
+		return;
+	pcfg_channel_cancel(grant.slot, pcfg_slots[grant.slot].generation,
+						pcfg_word_use(grant.word));
+	pcfg_channel_forget(grant.slot);
+	(void) pcfg_pool_give_back(&grant, PCFG_RETURN_DOUBT);
+}
+
 static void
 release_all(int code, Datum arg)
 {
-	pcfg_wait_abandon();
+	abandon_wait();
 	while (held != NULL)
 		pcfg_lease_give_back(held, false);
 }
@@ -184,20 +201,45 @@ pcfg_lease_find_pool(PcfgTarget *target, PcfgTime deadline)
 }
 
 /*
- * Waits in the pool's queue.  True: *grant is ours.  False: the pool was
+ * Leaves what we want to say in the queue, if we know which connections come.
+ * Not where each connection is to be asked first; nor with a command_timeout
+ * shorter than we may sleep, for we do not wake when it is sent.
+ */
+static void
+post(PcfgLease *lease)
+{
+	const PcfgTarget *target = lease->target;
+	const int64 *policy = target->policy.value;
+	const char *data;
+	size_t		len = 0;
+
+	if (lease->compose == NULL || target->server_version == 0 ||
+		(policy[PCFG_POOL_PRE_PING] && policy[PCFG_PRE_PING_AFTER] == 0) ||
+		(policy[PCFG_COMMAND_TIMEOUT] != 0 &&
+		 policy[PCFG_COMMAND_TIMEOUT] < NUDGE_MS * (PCFG_SECOND / 1000)))
+		return;
+	data = lease->compose(lease, lease->compose_arg, &len);
+	if (len > 0)
+		pcfg_wait_post(data, len, target->server_version, target->password_used);
+}
+
+/*
+ * Waits in the pool's queue.  True: lease->grant is ours.  False: the pool was
  * retired, the caller looks it up anew.
  */
 static bool
-wait_for_grant(PcfgTarget *target, PcfgTime deadline, PcfgGrant *grant)
+wait_for_grant(PcfgLease *lease, PcfgTime deadline)
 {
+	PcfgTarget *target = lease->target;
 	PcfgTime	no_worker_since = 0;
+	bool		posted = false;
 	PcfgCause	cause;
 
 	for (;;)
 	{
 		PcfgTime	now;
 
-		switch (pcfg_wait_check(grant, &cause))
+		switch (pcfg_wait_check(&lease->grant, &cause))
 		{
 			case PCFG_WAIT_GRANTED:
 				return true;
@@ -223,6 +265,9 @@ wait_for_grant(PcfgTarget *target, PcfgTime deadline, PcfgGrant *grant)
 			raise_no_worker();
 		if (now >= deadline)
 			raise_timeout(target);
+		if (!posted)
+			post(lease);
+		posted = true;
 
 		if (WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
 					  pcfg_ms_until(deadline, NUDGE_MS),
@@ -296,7 +341,7 @@ take_slot(PcfgLease *lease, PcfgTime deadline)
 			case PCFG_LEASE_GRANTED:
 				return;
 			case PCFG_LEASE_QUEUED:
-				if (wait_for_grant(target, deadline, &lease->grant))
+				if (wait_for_grant(lease, deadline))
 					return;
 				break;
 			case PCFG_LEASE_FULL:
@@ -347,7 +392,7 @@ replace_slot(PcfgLease *lease, PcfgCloseReason reason, PcfgTime deadline)
 	unlink_lease(lease);
 	lease->grant.slot = PCFG_NONE;
 	pcfg_pool_requeue(lease->target->pool, &dead, reason);
-	if (!wait_for_grant(lease->target, deadline, &lease->grant))
+	if (!wait_for_grant(lease, deadline))
 	{
 		(void) renew_target(lease);
 		take_slot(lease, deadline);
@@ -385,10 +430,40 @@ slot_needs_reset(const PcfgLease *lease, const PcfgSlot *slot)
 		policy->value[PCFG_POOL_RESET] == PCFG_RESET_ALWAYS;
 }
 
+/* Whether the connection may still be used, by what is known of it. */
+static bool
+is_sound(const PcfgLease *lease, PcfgSlot *slot, PcfgCloseReason *reason)
+{
+	*reason = PCFG_CLOSE_AGE;
+	if (slot->recycle_at <= slot->leased_at)
+		return false;
+	*reason = PCFG_CLOSE_UNKNOWN;
+	return !pcfg_word_condemned(pg_atomic_read_u64(&slot->word));
+}
+
+/* Whether its socket is there and quiet, and the remote answers if need be. */
+static bool
+is_alive(const PcfgLease *lease, const PcfgSlot *slot, PcfgTime deadline,
+		 PcfgCloseReason *reason)
+{
+	*reason = PCFG_CLOSE_UNKNOWN;
+	if (lease->socket == NULL)
+		return false;
+	*reason = PCFG_CLOSE_PING;
+	if (!pcfg_socket_is_quiet(lease->socket))
+		return false;
+	if (!needs_ping(lease, slot))
+		return true;
+	pcfg_pool_note(lease->target->pool, lease->target->serial, PCFG_NOTE_PING);
+	return pcfg_socket_answers_ping(lease->socket, &lease->grant, deadline);
+}
+
 /*
  * Makes a granted slot usable: rights, age, descriptor, a look at the
  * socket, a ping.  False: it is to be condemned for that reason, try another.
- * An error leaves the lease to the caller's PG_CATCH.
+ * What the worker has sent on already is past these looks, which the worker
+ * and who handed it over took; its answer is waited for.  An error leaves the
+ * lease to the caller's PG_CATCH.
  */
 static bool
 open_slot(PcfgLease *lease, PcfgTime deadline, PcfgCloseReason *reason)
@@ -398,26 +473,15 @@ open_slot(PcfgLease *lease, PcfgTime deadline, PcfgCloseReason *reason)
 	PCFG_FAILPOINT(granted);
 	lease->generation = slot->generation;
 	lease->socket = NULL;
-	*reason = PCFG_CLOSE_AGE;
-	if (slot->recycle_at <= slot->leased_at)
-		return false;
-	*reason = PCFG_CLOSE_UNKNOWN;
-	if (pcfg_word_condemned(pg_atomic_read_u64(&slot->word)))
+	if (!lease->grant.sent && !is_sound(lease, slot, reason))
 		return false;
 	pcfg_target_check_connection(lease->target, slot->password_used);
 	lease->socket = pcfg_channel_fetch(lease->grant.slot, lease->generation,
 									   pcfg_word_use(lease->grant.word), deadline);
-	if (lease->socket == NULL)
+	if (!lease->grant.sent && !is_alive(lease, slot, deadline, reason))
 		return false;
-	*reason = PCFG_CLOSE_PING;
-	if (!pcfg_socket_is_quiet(lease->socket))
-		return false;
-	if (needs_ping(lease, slot))
-	{
-		pcfg_pool_note(lease->target->pool, lease->target->serial, PCFG_NOTE_PING);
-		if (!pcfg_socket_answers_ping(lease->socket, &lease->grant, deadline))
-			return false;
-	}
+	lease->target->server_version = slot->server_version;
+	lease->target->password_used = slot->password_used;
 	lease->needs_reset = slot_needs_reset(lease, slot);
 	slot->last_role = lease->target->role;
 	slot->dirty = true;
@@ -434,11 +498,12 @@ open_slot(PcfgLease *lease, PcfgTime deadline, PcfgCloseReason *reason)
 static bool
 is_untouched(const PcfgLease *lease)
 {
-	return lease->socket == NULL && pcfg_slots[lease->grant.slot].uses > 0;
+	return lease->socket == NULL && !lease->grant.sent &&
+		pcfg_slots[lease->grant.slot].uses > 0;
 }
 
 void
-pcfg_lease_take(PcfgLease *lease, PcfgTarget *target)
+pcfg_lease_take(PcfgLease *lease, PcfgTarget *target, PcfgComposer compose, void *arg)
 {
 	PcfgTime	now = pcfg_now();
 	PcfgTime	deadline = pcfg_target_pool_deadline(target, now);
@@ -451,6 +516,8 @@ pcfg_lease_take(PcfgLease *lease, PcfgTarget *target)
 	register_exit();
 	memset(lease, 0, sizeof(*lease));
 	lease->target = target;
+	lease->compose = compose;
+	lease->compose_arg = arg;
 	lease->grant.slot = PCFG_NONE;
 	pcfg_target_pin(target);
 	PG_TRY();
@@ -465,7 +532,7 @@ pcfg_lease_take(PcfgLease *lease, PcfgTarget *target)
 	}
 	PG_CATCH();
 	{
-		pcfg_wait_abandon();
+		abandon_wait();
 		if (lease->grant.slot != PCFG_NONE)
 			pcfg_lease_give_back(lease, is_untouched(lease));
 		else
@@ -510,7 +577,7 @@ pcfg_lease_give_back(PcfgLease *lease, bool clean)
 		return;
 	PCFG_FAILPOINT(ending);
 	unlink_lease(lease);
-	if (!clean && lease->socket != NULL && !lease->broken)
+	if (!clean && (lease->socket != NULL || lease->grant.sent) && !lease->broken)
 		pcfg_channel_cancel(slot, lease->generation, pcfg_word_use(lease->grant.word));
 
 	if (lease->demoted)

@@ -13,6 +13,15 @@
 
 #include "backend/channel.h"
 
+struct PcfgLease;
+
+/*
+ * Builds what is to be said first on a connection that others used, for who
+ * has to wait for one: the worker may then say it for him.  Returns bytes that
+ * live until it is called again; *len 0 = nothing is known beforehand.
+ */
+typedef const char *(*PcfgComposer) (struct PcfgLease *lease, void *arg, size_t *len);
+
 typedef struct PcfgLease
 {
 	PcfgTarget *target;			/* pinned */
@@ -24,16 +33,21 @@ typedef struct PcfgLease
 	bool		opened;			/* the slot is usable, and counts as used by us */
 	bool		broken;			/* EOF or a protocol violation was seen */
 	bool		demoted;		/* the remote was to be a primary and is none */
+	PcfgComposer compose;		/* NULL = nothing is known beforehand */
+	void	   *compose_arg;
 	struct PcfgLease *next;		/* of this process's leases */
 } PcfgLease;
 
 /*
  * Leases a connection of the target until pool_timeout.  *lease is the
- * caller's memory; it must live until the give-back.  Errors: 53300
+ * caller's memory; it must live until the give-back.  With grant.sent what
+ * "compose" (or NULL) built last is on its way already, as if the caller had
+ * sent it himself; the socket is NULL if the connection is lost.  Errors: 53300
  * exhausted, 08001 cannot connect, 2F003, those of channel.h, and
  * interrupts; on error nothing is held.
  */
-extern void pcfg_lease_take(PcfgLease *lease, PcfgTarget *target);
+extern void pcfg_lease_take(PcfgLease *lease, PcfgTarget *target,
+							PcfgComposer compose, void *arg);
 
 /*
  * Looks the target's pool up, and makes it if need be; target->pool is it

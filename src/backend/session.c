@@ -255,6 +255,39 @@ reset_alone(PcfgRun *run)
 }
 
 /*
+ * What a call that has to wait will say if its connection comes from somebody
+ * else.
+ */
+static const char *
+compose(PcfgLease *lease, void *arg, size_t *len)
+{
+	PcfgRun    *run = arg;
+	const PcfgStatement *statement = run->statement;
+
+	if (pcfg_series_resets_alone(lease->target->server_version) ||
+		pcfg_statement_bound(0, strlen(statement->sql), statement->params,
+							 statement->nparams, 0) > PCFG_POST_MAX)
+		return NULL;
+	build_series(run, lease->target->policy.value[PCFG_POOLER] != PCFG_POOLER_TRANSACTION);
+	*len = run->series.len;
+	return run->series.data;
+}
+
+/*
+ * The worker has said it.  The plan is only made for what it notes, for behind a reset
+ * nothing is prepared.
+ */
+static void
+await_answer(PcfgRun *run)
+{
+	plan(run);
+	Assert(run->planned.how == PCFG_RUN_ONCE);
+	run->lost = run->lease.socket == NULL;
+	if (!run->lost)
+		pcfg_run_converse(run);
+}
+
+/*
  * One series, two when the reset has to be alone or what was prepared is not
  * there any more.
  */
@@ -263,6 +296,12 @@ speak(PcfgRun *run)
 {
 	bool		reset = run->lease.needs_reset;
 
+	if (run->lease.grant.sent)
+	{
+		await_answer(run);
+		return;
+	}
+	run->spoken = false;
 	if (reset && pcfg_series_resets_alone(pcfg_slots[run->lease.grant.slot].server_version))
 	{
 		if (!reset_alone(run))
@@ -303,8 +342,11 @@ run_once(PcfgRun *run)
 	ErrorContextCallback callback;
 	bool		clean;
 
-	pcfg_lease_take(&run->lease, run->target);
-	run->started = pcfg_now();
+	pcfg_lease_take(&run->lease, run->target, compose, run);
+	run->started = run->lease.grant.sent ?
+		pcfg_slots[run->lease.grant.slot].leased_at : pcfg_now();
+	if (run->lease.grant.sent)
+		run->sent = run->series.len;
 	PG_TRY();
 	{
 		callback.callback = name_target;

@@ -43,6 +43,8 @@ typedef struct PcfgTarget
 	int			pool;			/* PCFG_NONE = not looked up */
 	uint32		serial;
 	PcfgLastUse last;
+	int			server_version; /* of the connection used last; 0 = none yet */
+	bool		password_used;	/* it demanded the password */
 	struct PcfgStatementCache *statements;	/* NULL = none yet */
 	int			pins;
 	bool		stale;			/* invalidated; freed when no pin is left */

@@ -352,6 +352,7 @@ pcfg_queue_link(PcfgPool *pool, int procno)
 	w->serial = pg_atomic_read_u32(&pool->serial);
 	w->pid = MyProcPid;
 	w->slot = PCFG_NONE;
+	pg_atomic_write_u32(&w->posted, 0);
 	w->prev = before;
 	w->next = before == PCFG_NONE ? pool->wait_head : pcfg_waiters[before].next;
 	if (w->next != PCFG_NONE)
@@ -551,6 +552,36 @@ pcfg_pool_is_down(const PcfgPool *pool)
 }
 
 /*
+ * A relayed connection comes straight from its last user, and the next one has
+ * left what he wants to say: the worker says it, and he sleeps on until the
+ * answer is there.  False when he has to see to the connection himself.
+ */
+static bool
+offer_post(int index, int procno, uint64 word, const PcfgWakes *wakes)
+{
+	PcfgSlot   *slot = &pcfg_slots[index];
+
+	if (wakes->fresh != index + 1 || !slot->relay || slot->recycle_at <= slot->leased_at ||
+		pg_atomic_read_u32(&pcfg_waiters[procno].posted) == 0)
+		return false;
+	pg_read_barrier();			/* pairs with the one in pcfg_wait_post */
+	if (pcfg_posts[procno].server_version != slot->server_version ||
+		pcfg_posts[procno].password_used != slot->password_used)
+		return false;
+	pg_atomic_write_u64(&slot->post, pcfg_post_word(pcfg_word_use(word), PCFG_POST_OFFERED));
+	return true;
+}
+
+/* The grant is known to its owner: now the worker may act on the offer. */
+static void
+publish_offer(int index, PcfgWakes *wakes)
+{
+	pg_atomic_fetch_or_u64(&pcfg_offers[index / PCFG_OFFER_BITS],
+						   UINT64CONST(1) << (index % PCFG_OFFER_BITS));
+	wakes->offers = true;
+}
+
+/*
  * Gives idle connections to the head of the queue and reserves connects for
  * the rest.  Lock held.
  */
@@ -562,6 +593,7 @@ pcfg_dispatch(PcfgPool *pool, PcfgWakes *wakes)
 		int			procno = pool->wait_head;
 		uint64		word;
 		int			index;
+		bool		offered;
 
 		if (wakes->n == PCFG_MAX_WAKES)
 		{
@@ -584,8 +616,12 @@ pcfg_dispatch(PcfgPool *pool, PcfgWakes *wakes)
 		pcfg_histogram_add(&pool->stats.wait, pool->last_used - pcfg_waiters[procno].since);
 		pcfg_waiters[procno].slot = index;
 		pcfg_waiters[procno].word = word;
+		offered = offer_post(index, procno, word, wakes);
 		pcfg_queue_unlink(pool, procno, PCFG_WAIT_GRANTED);
-		wakes->procno[wakes->n++] = procno;
+		if (offered)
+			publish_offer(index, wakes);
+		else
+			wakes->procno[wakes->n++] = procno;
 	}
 	if (pool->paused || pool->retired)
 		pcfg_starving_set(pool, false);
@@ -611,7 +647,8 @@ pcfg_unlock_and_wake(PcfgPool *pool, PcfgWakes *wakes)
 			if (wakes->procno[i] != PCFG_MY_PROCNO)
 				pcfg_wake_process(wakes->procno[i]);
 		}
-		if (wakes->worker)
+		if (wakes->worker ||
+			(wakes->offers && pg_atomic_read_u32(&pcfg_shared->worker_sleeps) != 0))
 			pcfg_wake_worker();
 		if (!more)
 			return;

@@ -24,7 +24,10 @@ typedef struct PcfgWakes
 	int			n;
 	int			procno[PCFG_MAX_WAKES];
 	bool		worker;
+	bool		offers;			/* the worker has a statement to send */
 	bool		more;			/* full: dispatch once more */
+	int			fresh;			/* 1 + the slot that came back well under this
+								 * very lock; 0 = none */
 } PcfgWakes;
 
 /* A place that may be used: the slot and the word that says so. */
@@ -33,6 +36,7 @@ typedef struct PcfgGrant
 	int			slot;
 	uint64		word;			/* LEASED, me, use */
 	bool		same;			/* nobody used it since I did */
+	bool		sent;			/* the worker has sent my post on it */
 } PcfgGrant;
 
 /* The owner field of a state word for this process. */

@@ -22,7 +22,7 @@
 static bool
 lease_now(PcfgPool *pool, const PcfgLastUse *last, PcfgGrant *grant, PcfgWakes *wakes)
 {
-	grant->same = false;
+	grant->same = grant->sent = false;
 	if (last->slot != PCFG_NONE && pool->policy.value[PCFG_POOL_USE_LIFO] &&
 		pg_atomic_read_u64(&pcfg_slots[last->slot].word) == last->word &&
 		pcfg_slots[last->slot].pool == pcfg_pool_index(pool) &&
@@ -182,6 +182,48 @@ pcfg_pool_note(int index, uint32 serial, PcfgNote note)
 	LWLockRelease(&pool->lock);
 }
 
+void
+pcfg_wait_post(const char *data, size_t len, int server_version, bool password_used)
+{
+	PcfgWaiter *me = &pcfg_waiters[PCFG_MY_PROCNO];
+	PcfgPost   *post = &pcfg_posts[PCFG_MY_PROCNO];
+
+	if (len > PCFG_POST_MAX)
+		return;
+	post->server_version = server_version;
+	post->password_used = password_used;
+	post->len = (uint32) len;
+	memcpy(post->data, data, len);
+	pg_write_barrier();			/* pairs with the one in offer_post */
+	pg_atomic_write_u32(&me->posted, 1);
+}
+
+/* Nobody reads my post any more.  There may be secrets in it. */
+static void
+wipe_post(void)
+{
+	PcfgPost   *post = &pcfg_posts[PCFG_MY_PROCNO];
+
+	memset(post->data, 0, post->len);
+	post->len = 0;
+}
+
+/*
+ * The slot is mine: has the worker sent my post on it?  If it has not yet, it
+ * never will.
+ */
+static bool
+settle_post(int slot, uint64 word)
+{
+	uint64		offered = pcfg_post_word(pcfg_word_use(word), PCFG_POST_OFFERED);
+	uint64		found = offered;
+
+	(void) pg_atomic_compare_exchange_u64(&pcfg_slots[slot].post, &found,
+										  pcfg_post_word(pcfg_word_use(word), PCFG_POST_NONE));
+	wipe_post();
+	return found == pcfg_post_word(pcfg_word_use(word), PCFG_POST_SENT);
+}
+
 PcfgWaitState
 pcfg_wait_check(PcfgGrant *grant, PcfgCause *cause)
 {
@@ -194,6 +236,7 @@ pcfg_wait_check(PcfgGrant *grant, PcfgCause *cause)
 		grant->slot = me->slot;
 		grant->word = me->word;
 		grant->same = false;
+		grant->sent = settle_post(grant->slot, grant->word);
 		pg_atomic_write_u32(&me->state, PCFG_WAIT_NONE);
 	}
 	else if (state == PCFG_WAIT_FAILED)
@@ -205,6 +248,7 @@ pcfg_wait_check(PcfgGrant *grant, PcfgCause *cause)
 		if (pool->retired || pg_atomic_read_u32(&pool->serial) != me->serial)
 			cause->sqlstate[0] = '\0';
 		LWLockRelease(&pool->lock);
+		wipe_post();
 		pg_atomic_write_u32(&me->state, PCFG_WAIT_NONE);
 	}
 	return state;
@@ -235,16 +279,17 @@ pcfg_wait_nudge(void)
 	pcfg_unlock_and_wake(pool, &wakes);
 }
 
-void
-pcfg_wait_abandon(void)
+bool
+pcfg_wait_abandon(PcfgGrant *grant)
 {
 	PcfgWaiter *me = &pcfg_waiters[PCFG_MY_PROCNO];
 	PcfgWaitState state = (PcfgWaitState) pg_atomic_read_u32(&me->state);
-	PcfgGrant	grant = {PCFG_NONE, 0, false};
 	PcfgPool   *pool;
 
+	memset(grant, 0, sizeof(*grant));
+	grant->slot = PCFG_NONE;
 	if (state == PCFG_WAIT_NONE)
-		return;
+		return false;
 	pool = &pcfg_pools[me->pool];
 	LWLockAcquire(&pool->lock, LW_EXCLUSIVE);
 	state = (PcfgWaitState) pg_atomic_read_u32(&me->state);
@@ -252,15 +297,18 @@ pcfg_wait_abandon(void)
 		pcfg_queue_unlink(pool, PCFG_MY_PROCNO, PCFG_WAIT_NONE);
 	else if (state == PCFG_WAIT_GRANTED)
 	{
-		grant.slot = me->slot;
-		grant.word = me->word;
+		grant->slot = me->slot;
+		grant->word = me->word;
+		grant->sent = settle_post(grant->slot, grant->word);
 	}
 	pg_atomic_write_u32(&me->state, PCFG_WAIT_NONE);
 	if (pool->wait_head == PCFG_NONE)
 		pcfg_starving_set(pool, false);
 	LWLockRelease(&pool->lock);
-	if (grant.slot != PCFG_NONE)
-		(void) pcfg_pool_give_back(&grant, PCFG_RETURN_UNTOUCHED);
+	wipe_post();
+	if (grant->slot != PCFG_NONE && !grant->sent)
+		(void) pcfg_pool_give_back(grant, PCFG_RETURN_UNTOUCHED);
+	return grant->sent;
 }
 
 /* Why a connection that comes back well is closed all the same, or not. */
@@ -302,6 +350,8 @@ take_back(PcfgPool *pool, const PcfgGrant *grant, PcfgReturn how, PcfgWakes *wak
 						   PCFG_BY_HOLDER))
 		{
 			pcfg_idle_push(pool, grant->slot);
+			if (how == PCFG_RETURN_ALIVE)
+				wakes->fresh = grant->slot + 1;
 			/* its place may be worth more to somebody else */
 			if (pg_atomic_read_u32(&pcfg_shared->nstarving) > 0)
 				wakes->worker = true;

@@ -60,6 +60,14 @@ extern void pcfg_pool_requeue(int pool, const PcfgGrant *grant, PcfgCloseReason 
 extern void pcfg_pool_doubt(const PcfgGrant *grant);
 
 /*
+ * Leaves what I want to say in the queue, where I stand: a connection of that
+ * kind that its last user hands over may come to me with it sent already.
+ * Nothing is done for more than PCFG_POST_MAX bytes.
+ */
+extern void pcfg_wait_post(const char *data, size_t len, int server_version,
+						   bool password_used);
+
+/*
  * How my waiting stands.  GRANTED and FAILED end it: *grant or *cause is
  * set, and the state is NONE again.  A cause without SQLSTATE means that the
  * pool was retired: look it up again.
@@ -74,10 +82,11 @@ extern void pcfg_wait_nudge(void);
 
 /*
  * Ends my waiting, whatever its state; a grant that came meanwhile is passed
- * on to the next.  Safe to call when I do not wait, from an error path, and
- * at exit.
+ * on to the next.  True when my post was sent on it: then *grant is still
+ * mine, to be given back in doubt.  Safe to call when I do not wait, from an
+ * error path, and at exit.
  */
-extern void pcfg_wait_abandon(void);
+extern bool pcfg_wait_abandon(PcfgGrant *grant);
 
 /* How a lease ends. */
 typedef enum PcfgReturn

@@ -18,6 +18,8 @@ PcfgShared *pcfg_shared = NULL;
 PcfgPool   *pcfg_pools = NULL;
 PcfgSlot   *pcfg_slots = NULL;
 PcfgWaiter *pcfg_waiters = NULL;
+PcfgPost   *pcfg_posts = NULL;
+pg_atomic_uint64 *pcfg_offers = NULL;
 PcfgFamily *pcfg_families = NULL;
 PcfgRecord *pcfg_records = NULL;
 PcfgFailure *pcfg_failures = NULL;
@@ -42,6 +44,9 @@ shmem_size(void)
 	size = add_size(size, MAXALIGN(mul_size(pcfg_max_pools, sizeof(PcfgPool))));
 	size = add_size(size, MAXALIGN(mul_size(pcfg_max_connections, sizeof(PcfgSlot))));
 	size = add_size(size, MAXALIGN(mul_size(MaxBackends, sizeof(PcfgWaiter))));
+	size = add_size(size, MAXALIGN(mul_size(MaxBackends, sizeof(PcfgPost))));
+	size = add_size(size, MAXALIGN(mul_size(PCFG_OFFER_WORDS(pcfg_max_connections),
+											sizeof(pg_atomic_uint64))));
 	size = add_size(size, MAXALIGN(mul_size(pcfg_max_pools, sizeof(PcfgFamily))));
 	size = add_size(size, MAXALIGN(mul_size(pcfg_max_pools * RECORDS_PER_POOL,
 											sizeof(PcfgRecord))));
@@ -90,6 +95,7 @@ init_shared(int tranche)
 	pg_atomic_init_u64(&pcfg_shared->worker_beat, 0);
 	pg_atomic_init_u32(&pcfg_shared->worker_fds, 0);
 	pg_atomic_init_u32(&pcfg_shared->worker_fd_limit, 0);
+	pg_atomic_init_u32(&pcfg_shared->worker_sleeps, 0);
 	pg_atomic_init_u32(&pcfg_shared->nstarving, 0);
 	pg_atomic_init_u64(&pcfg_shared->rescued, 0);
 
@@ -111,6 +117,7 @@ init_shared(int tranche)
 
 		pg_atomic_init_u64(&slot->word, pcfg_word(PCFG_SLOT_EMPTY, 0, 0));
 		pg_atomic_init_u32(&slot->kill, 0);
+		pg_atomic_init_u64(&slot->post, 0);
 		slot->pool = PCFG_NONE;
 		slot->prev_idle = slot->next_idle = PCFG_NONE;
 	}
@@ -119,8 +126,11 @@ init_shared(int tranche)
 		PcfgWaiter *waiter = &pcfg_waiters[i];
 
 		pg_atomic_init_u32(&waiter->state, PCFG_WAIT_NONE);
+		pg_atomic_init_u32(&waiter->posted, 0);
 		waiter->pool = waiter->prev = waiter->next = waiter->slot = PCFG_NONE;
 	}
+	for (i = 0; i < PCFG_OFFER_WORDS(pcfg_max_connections); i++)
+		pg_atomic_init_u64(&pcfg_offers[i], 0);
 }
 
 /*
@@ -146,6 +156,10 @@ startup_shmem(void)
 	p += MAXALIGN(mul_size(pcfg_max_connections, sizeof(PcfgSlot)));
 	pcfg_waiters = (PcfgWaiter *) p;
 	p += MAXALIGN(mul_size(MaxBackends, sizeof(PcfgWaiter)));
+	pcfg_posts = (PcfgPost *) p;
+	p += MAXALIGN(mul_size(MaxBackends, sizeof(PcfgPost)));
+	pcfg_offers = (pg_atomic_uint64 *) p;
+	p += MAXALIGN(mul_size(PCFG_OFFER_WORDS(pcfg_max_connections), sizeof(pg_atomic_uint64)));
 	pcfg_families = (PcfgFamily *) p;
 	p += MAXALIGN(mul_size(pcfg_max_pools, sizeof(PcfgFamily)));
 	pcfg_records = (PcfgRecord *) p;

@@ -35,6 +35,7 @@
 #define PCFG_CAUSE_LEN			512
 #define PCFG_NAME_LEN			64	/* NAMEDATALEN */
 #define PCFG_TURN_BUCKETS		96
+#define PCFG_POST_MAX			4096
 #define PCFG_NONE				(-1)	/* no pool, slot, or waiter */
 
 /* What makes two calls share connections: all of it. */
@@ -199,7 +200,27 @@ typedef struct PcfgSlot
 	uint64		uses;
 	uint64		bytes_sent;
 	uint64		bytes_received;
+
+	/*
+	 * What becomes of the statement that the holder left to the worker: its
+	 * use << 2 | PcfgPostState.  Offered under the pool's lock; taken by the
+	 * worker, or back by the holder, by compare-and-swap.
+	 */
+	pg_atomic_uint64 post;
 } PcfgSlot;
+
+typedef enum PcfgPostState
+{
+	PCFG_POST_NONE,
+	PCFG_POST_OFFERED,			/* to be sent by the worker */
+	PCFG_POST_SENT				/* is being sent, or was */
+} PcfgPostState;
+
+static inline uint64
+pcfg_post_word(uint64 use, PcfgPostState state)
+{
+	return use << 2 | (uint64) state;
+}
 
 typedef enum PcfgWaitState
 {
@@ -224,7 +245,24 @@ typedef struct PcfgWaiter
 	uint64		ticket;			/* my turn; kept while one call tries again */
 	int			pid;			/* mine */
 	uint64		word;			/* of the slot as it was granted to me */
+
+	pg_atomic_uint32 posted;	/* my post stands; set by me, while QUEUED */
 } PcfgWaiter;
+
+/*
+ * What a waiter wants to have said on the connection that comes; one a
+ * process.  Written by it alone, and not while it stands as posted or a slot
+ * offers it.
+ */
+typedef struct PcfgPost
+{
+	/* the kind of connection that it is meant for */
+	int			server_version;
+	bool		password_used;
+
+	uint32		len;
+	char		data[PCFG_POST_MAX];
+} PcfgPost;
 
 typedef struct PcfgShared
 {
@@ -254,6 +292,7 @@ typedef struct PcfgShared
 	pg_atomic_uint64 worker_beat;	/* PcfgTime of the last turn of its loop */
 	pg_atomic_uint32 worker_fds;	/* descriptors in use, about */
 	pg_atomic_uint32 worker_fd_limit;
+	pg_atomic_uint32 worker_sleeps; /* it has to be woken for a post */
 	pg_atomic_uint32 nstarving; /* pools that wait for a place */
 	pg_atomic_uint64 rescued;	/* waits ended by the safety net: a bug if > 0 */
 
@@ -273,6 +312,8 @@ extern PcfgShared *pcfg_shared;
 extern PcfgPool *pcfg_pools;
 extern PcfgSlot *pcfg_slots;
 extern PcfgWaiter *pcfg_waiters;
+extern PcfgPost *pcfg_posts;	/* by process number */
+extern pg_atomic_uint64 *pcfg_offers;	/* a bit a slot that has an offer */
 extern PcfgFamily *pcfg_families;
 extern PcfgRecord *pcfg_records;
 extern PcfgFailure *pcfg_failures;
@@ -289,5 +330,9 @@ extern void pcfg_require_preload(void);
  */
 extern void pcfg_wake_process(int procno);
 extern void pcfg_wake_worker(void);
+
+/* Words of pcfg_offers. */
+#define PCFG_OFFER_BITS		64
+#define PCFG_OFFER_WORDS(n)	(((n) + PCFG_OFFER_BITS - 1) / PCFG_OFFER_BITS)
 
 #endif							/* PCFG_SHMEM_H */

@@ -10,6 +10,7 @@
 #include "shared/compat.h"
 
 #include "common/pg_prng.h"
+#include "port/pg_bitutils.h"
 #include "shared/backoff.h"
 #include "shared/dispatch.h"
 #include "shared/records.h"
@@ -46,7 +47,8 @@ empty_slot(PcfgPool *pool, PcfgSlot *slot, uint64 word)
 /*
  * Connections of an earlier worker died with it: what nobody holds becomes
  * EMPTY; a LEASED slot keeps its holder, who finds it dead, and gets the
- * condemn bit.  Waiters are woken to bring their credentials again.
+ * condemn bit.  Waiters are woken to bring their credentials again, or because
+ * what they left to the worker will not be sent.
  */
 void
 pcfg_pool_worker_started(void)
@@ -93,7 +95,7 @@ pcfg_pool_worker_started(void)
 	}
 	for (i = 0; i < pcfg_shared->nwaiters; i++)
 	{
-		if (pg_atomic_read_u32(&pcfg_waiters[i].state) == PCFG_WAIT_QUEUED)
+		if (pg_atomic_read_u32(&pcfg_waiters[i].state) != PCFG_WAIT_NONE)
 			pcfg_wake_process(i);
 	}
 }
@@ -268,6 +270,67 @@ pcfg_slot_owner_died(int index, uint32 owner, int pid)
 	}
 	pcfg_unlock_and_wake(pool, &wakes);
 	return had;
+}
+
+int
+pcfg_offer_next(void)
+{
+	int			i;
+
+	for (i = 0; i < PCFG_OFFER_WORDS(pcfg_shared->nslots); i++)
+	{
+		uint64		bits = pg_atomic_read_u64(&pcfg_offers[i]);
+		int			bit;
+
+		if (bits == 0)
+			continue;
+		bit = pg_rightmost_one_pos64(bits);
+		pg_atomic_fetch_and_u64(&pcfg_offers[i], ~(UINT64CONST(1) << bit));
+		return i * PCFG_OFFER_BITS + bit;
+	}
+	return PCFG_NONE;
+}
+
+size_t
+pcfg_offer_read(int index, char *data, uint64 *use, int *procno)
+{
+	PcfgSlot   *slot = &pcfg_slots[index];
+	uint64		word = pg_atomic_read_u64(&slot->word);
+	const PcfgPost *post;
+	size_t		len;
+
+	*use = pcfg_word_use(word);
+	if (pcfg_word_state(word) != PCFG_SLOT_LEASED ||
+		pg_atomic_read_u64(&slot->post) != pcfg_post_word(*use, PCFG_POST_OFFERED))
+		return 0;
+	*procno = (int) pcfg_word_owner(word) - 1;
+	/* an old bit, and the new grant is not complete: its own bit follows */
+	if (pg_atomic_read_u32(&pcfg_waiters[*procno].state) != PCFG_WAIT_GRANTED)
+		return 0;
+	pg_read_barrier();
+	post = &pcfg_posts[*procno];
+	len = Min(post->len, PCFG_POST_MAX);
+	memcpy(data, post->data, len);
+	return len;
+}
+
+bool
+pcfg_offer_take(int index, uint64 use)
+{
+	uint64		offered = pcfg_post_word(use, PCFG_POST_OFFERED);
+
+	return pg_atomic_compare_exchange_u64(&pcfg_slots[index].post, &offered,
+										  pcfg_post_word(use, PCFG_POST_SENT));
+}
+
+void
+pcfg_offer_decline(int index, uint64 use, int procno)
+{
+	uint64		offered = pcfg_post_word(use, PCFG_POST_OFFERED);
+
+	if (pg_atomic_compare_exchange_u64(&pcfg_slots[index].post, &offered,
+									   pcfg_post_word(use, PCFG_POST_NONE)))
+		pcfg_wake_process(procno);
 }
 
 bool

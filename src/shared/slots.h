@@ -46,6 +46,28 @@ extern void pcfg_slot_closed(int slot);
 extern bool pcfg_slot_owner_died(int slot, uint32 owner, int pid);
 
 /*
+ * A slot whose holder may have left a statement to be sent; PCFG_NONE = no
+ * more.
+ */
+extern int	pcfg_offer_next(void);
+
+/*
+ * Copies that statement (PCFG_POST_MAX bytes at most) and returns its length;
+ * 0 when there is none any more.  *use and *procno are the lease's.  The copy
+ * is worth nothing until pcfg_offer_take succeeds.
+ */
+extern size_t pcfg_offer_read(int slot, char *data, uint64 *use, int *procno);
+
+/*
+ * From now on the statement counts as sent.  False: its owner has taken it
+ * back.
+ */
+extern bool pcfg_offer_take(int slot, uint64 use);
+
+/* It will not be sent; its owner sees to the connection himself. */
+extern void pcfg_offer_decline(int slot, uint64 use, int procno);
+
+/*
  * Time passed: closes what is too old or idle for too long, and reserves the
  * connects that are due.
  */

@@ -520,6 +520,34 @@ pcfg_connection_socket(int slot, uint32 generation, uint64 use, uint32 owner)
 	return c->phase == OPEN && is_lease(c, generation, use, owner) ? c->sock : -1;
 }
 
+/* Whether nothing lies between us and the remote, in either direction. */
+static bool
+is_quiet(const Connection *c)
+{
+	char		byte;
+
+	return c->phase == OPEN && c->relay != NULL && pcfg_relay_is_quiet(c->relay) &&
+		recv(c->sock, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 &&
+		(errno == EAGAIN || errno == EWOULDBLOCK);
+}
+
+void
+pcfg_connection_send_offered(int slot)
+{
+	Connection *c = &connections[slot];
+	char		data[PCFG_POST_MAX];
+	uint64		use;
+	int			procno;
+	size_t		len = pcfg_offer_read(slot, data, &use, &procno);
+
+	if (len == 0)
+		return;
+	if (!is_quiet(c) || pcfg_word_condemned(pg_atomic_read_u64(&pcfg_slots[slot].word)))
+		pcfg_offer_decline(slot, use, procno);
+	else if (pcfg_offer_take(slot, use))
+		pcfg_relay_send(c->relay, data, len, procno);
+}
+
 void
 pcfg_connection_cancel(int slot, uint32 generation, uint64 use, uint32 owner)
 {
@@ -557,6 +585,8 @@ pcfg_connection_shutdown_all(void)
 	{
 		if (connections[i].sock >= 0)
 			(void) shutdown(connections[i].sock, SHUT_RDWR);
+		if (connections[i].relay != NULL)
+			pcfg_relay_wake(connections[i].relay);
 		if (connections[i].phase == CARING)
 			pcfg_slot_return_from_care(&connections[i].grant, connections[i].care, false);
 	}

@@ -31,6 +31,12 @@ extern PcfgTime pcfg_connection_tick(PcfgTime now);
 extern int	pcfg_connection_socket(int slot, uint32 generation, uint64 use, uint32 owner);
 
 /*
+ * Sends what the holder of that slot left to be sent; what cannot be sent now
+ * is left to him.
+ */
+extern void pcfg_connection_send_offered(int slot);
+
+/*
  * The lease with that use number ends badly: what runs on the connection is
  * to be cancelled before it is closed.
  */

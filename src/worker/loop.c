@@ -40,6 +40,8 @@ static PcfgWatch *again_head = NULL;
 static PcfgWatch *again_tail = NULL;
 static int	nagain = 0;
 
+static void (*poll_shared) (void) = NULL;
+
 /* When events were looked for last; 0 = never.  How often they were. */
 static PcfgTime looked_at = 0;
 static uint64_t turn = 0;
@@ -182,6 +184,12 @@ pcfg_watch_remove(PcfgWatch *watch)
 	forget_again(watch);
 }
 
+void
+pcfg_loop_set_poll(void (*poll) (void))
+{
+	poll_shared = poll;
+}
+
 uint64_t
 pcfg_loop_turn(void)
 {
@@ -251,9 +259,15 @@ pcfg_loop_wait(PcfgTime deadline)
 
 	if (looked_at != 0)
 		note_turn(pcfg_now() - looked_at);
+
+	/* whoever comes after this look sees that he has to wake us */
+	pg_atomic_write_u32(&pcfg_shared->worker_sleeps, 1);
+	pg_memory_barrier();
+	poll_shared();
 	(void) WaitEventSetWait(wait_set, nagain > 0 ? 0 : pcfg_ms_until(deadline, BEAT_MS),
 							&occurred, 1, pcfg_wait_event(PCFG_WAIT_WORKER_MAIN));
 	ResetLatch(MyLatch);
+	pg_atomic_write_u32(&pcfg_shared->worker_sleeps, 0);
 
 	/*
 	 * Under load there is always another event.  To look for it is cheaper
@@ -267,6 +281,7 @@ pcfg_loop_wait(PcfgTime deadline)
 		PcfgTime	now;
 
 		turn++;
+		poll_shared();
 		handle_again();
 		more = handle_batch() && !MyLatch->is_set;
 		now = pcfg_now();

@@ -61,6 +61,12 @@ extern void pcfg_watch_remove(PcfgWatch *watch);
 extern void pcfg_watch_again(PcfgWatch *watch);
 
 /*
+ * Has "poll" called in each turn, and before each sleep: for what comes
+ * through shared memory, without an event.
+ */
+extern void pcfg_loop_set_poll(void (*poll) (void));
+
+/*
  * Waits until the deadline, the latch, or something watched, and calls the
  * handlers.  A handler may set and remove any watch.  Returns after about two
  * milliseconds of work at the latest.

@@ -151,6 +151,16 @@ tell_defaults(void)
 	pcfg_pool_set_defaults(&policy);
 }
 
+/* What sessions leave to us to be sent. */
+static void
+send_offered(void)
+{
+	int			slot;
+
+	while ((slot = pcfg_offer_next()) != PCFG_NONE)
+		pcfg_connection_send_offered(slot);
+}
+
 static void
 start(void)
 {
@@ -164,6 +174,7 @@ start(void)
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
 				 errmsg("pool_config: the worker could not start: %m")));
+	pcfg_loop_set_poll(send_offered);
 	before_shmem_exit(at_exit, (Datum) 0);
 	pg_atomic_write_u64(&pcfg_shared->worker_beat, (uint64) pcfg_now());
 	pg_atomic_write_u32(&pcfg_shared->worker_pid, (uint32) MyProcPid);

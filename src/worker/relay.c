@@ -26,6 +26,7 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 
+#include "shared/shmem.h"
 #include "worker/loop.h"
 #include "worker/relay.h"
 
@@ -56,6 +57,7 @@ struct PcfgRelay
 	bool		write_wants_read;	/* the other direction first */
 	bool		write_failed;	/* the remote takes no more */
 	bool		ended;			/* nothing more comes from the remote */
+	int			sleeper;		/* process to be woken by an answer; PCFG_NONE */
 };
 
 /* One at a time is in use, and only within a call. */
@@ -91,11 +93,20 @@ backlog_drop(Backlog *backlog)
  * ----------------------------------------------------------------
  */
 
+void
+pcfg_relay_wake(PcfgRelay *relay)
+{
+	if (relay->sleeper != PCFG_NONE)
+		pcfg_wake_process(relay->sleeper);
+	relay->sleeper = PCFG_NONE;
+}
+
 static void
 end_inner(PcfgRelay *relay)
 {
 	pcfg_watch_remove(&relay->inner_watch);
 	(void) shutdown(relay->inner, SHUT_RDWR);
+	pcfg_relay_wake(relay);
 }
 
 /* Nothing more comes from the remote; the holder reads what came, then the end. */
@@ -217,6 +228,8 @@ pump_down(PcfgRelay *relay)
 		n = read_remote(relay);
 		if (n > 0 && !send_inner(relay, chunk, n))
 			relay->ended = true;
+		if (n > 0)
+			pcfg_relay_wake(relay);
 		if (relay->ended)
 			end_remote(relay);
 		else if (n < CHUNK && !SSL_has_pending(relay->ssl))
@@ -339,6 +352,29 @@ pump_up(PcfgRelay *relay)
 	}
 }
 
+bool
+pcfg_relay_is_quiet(const PcfgRelay *relay)
+{
+	return !relay->ended && !relay->write_failed && relay->up.data == NULL &&
+		relay->down.data == NULL && !relay->remote_watch.again &&
+		!SSL_has_pending(relay->ssl);
+}
+
+void
+pcfg_relay_send(PcfgRelay *relay, const char *data, size_t len, int procno)
+{
+	size_t		taken = write_remote(relay, data, len);
+
+	relay->sleeper = procno;
+	if (taken < len && !backlog_keep(&relay->up, data + taken, len - taken))
+	{
+		end_remote(relay);
+		end_inner(relay);
+	}
+	else
+		rewatch(relay);
+}
+
 /* ----------------------------------------------------------------
  * events
  * ----------------------------------------------------------------
@@ -408,6 +444,7 @@ pcfg_relay_start(PGconn *conn, int *lent)
 	relay->conn = conn;
 	relay->ssl = ssl;
 	relay->inner = pair[0];
+	relay->sleeper = PCFG_NONE;
 	pcfg_watch_init(&relay->remote_watch, remote_ready, relay);
 	pcfg_watch_init(&relay->inner_watch, inner_ready, relay);
 	adjust_ssl(ssl);
@@ -424,6 +461,7 @@ pcfg_relay_close(PcfgRelay *relay, bool polite)
 {
 	if (relay == NULL)
 		return;
+	pcfg_relay_wake(relay);
 	pcfg_watch_remove(&relay->remote_watch);
 	pcfg_watch_remove(&relay->inner_watch);
 	/* PQfinish writes a Terminate, which must not complete half a message */

@@ -31,6 +31,17 @@ typedef struct PcfgRelay PcfgRelay;
 extern PcfgRelay *pcfg_relay_start(PGconn *conn, int *lent);
 
 /*
+ * Sends bytes for the process that holds the other end, which sleeps: it is
+ * woken by the first bytes of the answer, or by the end.  False, and nothing
+ * done, while bytes are under way in either direction.
+ */
+extern bool pcfg_relay_is_quiet(const PcfgRelay *relay);
+extern void pcfg_relay_send(PcfgRelay *relay, const char *data, size_t len, int procno);
+
+/* Wakes it now; harmless when nobody sleeps. */
+extern void pcfg_relay_wake(PcfgRelay *relay);
+
+/*
  * Closes the connection to the remote.  polite: the protocol's own goodbye
  * and close_notify are sent, for nobody can have left half a message.
  */

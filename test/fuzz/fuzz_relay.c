@@ -20,8 +20,10 @@ static void relay_finish(PGconn *conn);
 #include <openssl/evp.h>
 #include <openssl/x509.h>
 #include <poll.h>
+#include <signal.h>
 
 #define MUST(condition)		do { if (!(condition)) abort(); } while (0)
+#define SLEEPER				7
 #define MOST				(1 << 20)	/* bytes sent in one run, each way */
 
 extern int	LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -84,6 +86,12 @@ void
 pcfg_watch_again(PcfgWatch *watch)
 {
 	watch->again = true;
+}
+
+void
+pcfg_wake_process(int procno)
+{
+	MUST(procno == SLEEPER);
 }
 
 /* The handler is called if there is reason to; true if it was. */
@@ -180,10 +188,15 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	size_t		got[2] = {0, 0};
 	bool		server_ended = false;
 	bool		damaged = false;
+	char		byte;
 	size_t		i;
 
 	if (server_context == NULL)
+	{
+		/* as in the worker */
+		(void) signal(SIGPIPE, SIG_IGN);
 		create_contexts();
+	}
 	MUST(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, net) == 0);
 	client_fd = net[0];
 	client = SSL_new(client_context);
@@ -216,6 +229,16 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 				if (sent[1] > MOST)
 					break;
 				fill(sent[1], amount, 1);
+				if ((data[i] & 0x80) != 0)
+				{
+					/* the worker says it for him, if all was read that he said */
+					if (recv(relay->inner, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 ||
+						!pcfg_relay_is_quiet(relay))
+						break;
+					pcfg_relay_send(relay, piece, amount, SLEEPER);
+					sent[1] += amount;
+					break;
+				}
 				n = send(lent, piece, amount, MSG_NOSIGNAL | MSG_DONTWAIT);
 				if (n > 0)
 					sent[1] += (size_t) n;

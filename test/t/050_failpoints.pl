@@ -8,9 +8,13 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(time sleep);
 
+# both: plain sockets, and TLS where it says so
+$transport = 'relay';
 my $remote = start_remote('remote');
+$remote->safe_psql('postgres', 'CREATE TABLE counter AS SELECT 0 AS n; GRANT ALL ON counter TO app');
 my $local  = start_local('local', 'restart_after_crash = on', 'log_min_messages = warning');
 make_target($local, $remote, 'crm', pool_size => 1, max_overflow => 0);
+make_target($local, $remote, 'tls', pool_size => 1, max_overflow => 0, sslmode => 'require');
 
 sub at_rest
 {
@@ -54,6 +58,32 @@ for my $action ('error', 'cancel', 'terminate', 'fatal')
 	finish_psql($holder);
 	poll_until("queued, $action: nothing is leased, nobody waits", \&at_rest, 10);
 	ok(works(), "queued, $action: others are served");
+}
+
+# in the queue, and the worker has said it already
+for my $place ('granted', 'leased', 'received', 'answered')
+{
+	for my $action ('error', 'cancel', 'terminate', 'fatal')
+	{
+		$remote->safe_psql('postgres', 'UPDATE counter SET n = 0');
+		my $caller = start_psql($local, qq{SELECT pool_config.exec('tls', 'select 1');
+			DO \$\$ BEGIN FOR i IN 1..2000 LOOP
+				EXIT WHEN EXISTS (SELECT FROM pool_config.connections WHERE target = 'tls' AND leased_by IS NOT NULL);
+				PERFORM pg_sleep(0.01);
+			END LOOP; END \$\$;
+			SET pool_config.failpoint = '$place $action';
+			SELECT pool_config.exec('tls', 'update counter set n = n + 1');});
+		poll_until('a session has called', sub {
+			$local->safe_psql('postgres', q{SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'DO%' AND wait_event = 'PgSleep'}) == 1;
+		});
+		my $holder = start_psql($local, q{SELECT pool_config.exec('tls', 'select pg_sleep(0.5)')});
+		finish_psql($_) for $holder, $caller;
+		my $err = $caller->{err};
+		isnt($err, '', "sent, $place, $action: as told");
+		poll_until("sent, $place, $action: nothing is leased, nobody waits", \&at_rest, 10);
+		like($remote->safe_psql('postgres', 'SELECT n FROM counter'), qr/^[01]$/, "sent, $place, $action: once or never");
+		sql_ok($local, q{SELECT * FROM pool_config.query('tls', 'select 43') AS t(a int)}, '43', "sent, $place, $action: the next call is right");
+	}
 }
 
 # --- a session that is killed restarts the server
