@@ -188,6 +188,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	size_t		got[2] = {0, 0};
 	bool		server_ended = false;
 	bool		damaged = false;
+	bool		rekeyed = false;
 	char		byte;
 	size_t		i;
 
@@ -269,7 +270,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 				break;
 			case 6:				/* keys change, if nothing is half written */
 				if (!server_ended && !damaged && SSL_version(server) == TLS1_3_VERSION)
-					(void) SSL_key_update(server, SSL_KEY_UPDATE_REQUESTED);
+					rekeyed |= SSL_key_update(server, SSL_KEY_UPDATE_REQUESTED) == 1;
 				break;
 			case 7:
 				if (data[i + 1] > 250)
@@ -311,6 +312,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			{
 				check(got[0], (size_t) n, 0);
 				got[0] += (size_t) n;
+				moved = true;
 			}
 			n = SSL_read(server, piece, sizeof(piece));
 			if (n > 0)
@@ -322,7 +324,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			(void) SSL_write(server, piece, 0);
 			idle = moved ? 0 : idle + 1;
 		}
-		MUST(got[0] == sent[0]);
+		/* OpenSSL cannot answer a change of keys behind half a record of ours */
+		MUST(got[0] == sent[0] || (rekeyed && relay->ended));
 	}
 	pcfg_relay_close(relay, size > 0 && data[0] % 2 == 0);
 	MUST(finished);
