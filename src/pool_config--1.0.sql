@@ -209,6 +209,29 @@ LANGUAGE C CALLED ON NULL INPUT VOLATILE PARALLEL RESTRICTED COST 1000;
 COMMENT ON FUNCTION pool_config.exec(text, text, "any") IS
 'Runs one statement, as the form without parameters does; $1, $2, ... in the statement are these values. Strings and values of types that other servers may not know go as text whose type the remote finds out; values of built-in types go as what they are. Dates, numbers and bytes arrive exactly, whatever is set here or there. Example: SELECT pool_config.exec(''crm'', ''update customers set name = $1 where id = $2'', ''Ada'', 42).';
 
+CREATE FUNCTION pool_config.acquire(target text)
+RETURNS void
+AS 'MODULE_PATHNAME', 'pcfg_sql_acquire'
+LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED COST 1000;
+COMMENT ON FUNCTION pool_config.acquire(text) IS
+'Keeps one connection to a target for this session and the current role: what query(), exec() and the like do on the target as this role goes to it, until release(). Temporary tables, SET, PREPARE, LISTEN, advisory locks and a transaction begun with exec(target, ''begin'') live on from call to call, also when local transactions commit, roll back or fail. Calls count: each acquire() needs its release(). DISCARD ALL and the end of the session release it, too. One that is not used for idle_lease_timeout is taken back. When the connection is lost, the next use fails with 08006, and so does each further one in the same local transaction; then it is over, and calls use other connections. A cancelled or half-read statement loses it.';
+
+CREATE FUNCTION pool_config.release(target text)
+RETURNS boolean
+AS 'MODULE_PATHNAME', 'pcfg_sql_release'
+LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED;
+COMMENT ON FUNCTION pool_config.release(text) IS
+'Ends acquire(): the connection goes back to the pool, and nobody meets what was set there. A transaction that is open on it is rolled back, with a warning. False when the current role has acquired none, or it was lost.';
+
+CREATE FUNCTION pool_config.notifications(
+    target text, wait float8 DEFAULT 0,
+    OUT notify_name text, OUT be_pid int, OUT extra text)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'pcfg_sql_notifications'
+LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED COST 1000 ROWS 10;
+COMMENT ON FUNCTION pool_config.notifications(text, float8) IS
+'The notifications that came to an acquired connection since the last call: after acquire(target) and exec(target, ''listen news''). Waits up to so many seconds for the first one. be_pid is the remote process that sent it, extra its payload. 10000 of them, or 4 MB, are kept meanwhile; how many were dropped beyond that is told by a warning.';
+
 CREATE FUNCTION pool_config.create_function(
     signature text, target text, sql text,
     security_definer bool DEFAULT false, replace bool DEFAULT false)
@@ -248,7 +271,7 @@ LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED;
 CREATE VIEW pool_config.connections AS SELECT * FROM pool_config.connections();
 GRANT SELECT ON pool_config.connections TO PUBLIC;
 COMMENT ON VIEW pool_config.connections IS
-'One row a connection of the pools that you may see. remote_pid is its backend at the remote; leased_by the local process that uses it now and held_by what for; uses counts leases; bytes_in came from the remote. Process ids of other sessions are for the owner of the target and for pg_monitor.';
+'One row a connection of the pools that you may see. remote_pid is its backend at the remote; leased_by the local process that uses it now and held_by what for: a statement, acquire or transaction; uses counts leases; bytes_in came from the remote. Process ids of other sessions are for the owner of the target and for pg_monitor.';
 
 CREATE FUNCTION pool_config.waiters(
     OUT pid int, OUT target text, OUT mapping text, OUT place int,
@@ -290,7 +313,7 @@ LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED;
 CREATE VIEW pool_config.stats AS SELECT * FROM pool_config.stats();
 GRANT SELECT ON pool_config.stats TO PUBLIC;
 COMMENT ON VIEW pool_config.stats IS
-'One row a target of this database that was used since the server started, over all its mappings; the numbers only rise, also when pools end and the worker restarts, until stats_reset(). leases: connections handed out; queued: calls that had to wait for one; timeouts: those whose pool_timeout ended; refused: those told at once why the last connect had failed. closes by close_reasons: age, idle, surplus, retired (altered or dropped), recycle, evicted (target_limit or max_connections), disconnect, pause, remote (it ended an idle one), ping (found dead), lost (during a use), doubt (a use was cancelled or failed half-way), died (the session that used it), reset (it failed), unknown (a worker that ended). Seconds are sums; see histograms. last_error: of the last connect that failed.';
+'One row a target of this database that was used since the server started, over all its mappings; the numbers only rise, also when pools end and the worker restarts, until stats_reset(). leases: connections handed out; queued: calls that had to wait for one; timeouts: those whose pool_timeout ended; refused: those told at once why the last connect had failed. closes by close_reasons: age, idle, surplus, retired (altered or dropped), recycle, evicted (target_limit or max_connections), disconnect, pause, remote (it ended an idle one), ping (found dead), lost (during a use), doubt (a use was cancelled or failed half-way), died (the session that used it), reset (it failed), unused (idle_lease_timeout), unknown (a worker that ended). Seconds are sums; see histograms. last_error: of the last connect that failed.';
 
 CREATE FUNCTION pool_config.histograms(
     OUT target text, OUT what text, OUT le float8, OUT count bigint)

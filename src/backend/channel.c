@@ -494,9 +494,9 @@ pcfg_channel_fetch(int slot, uint32 generation, uint64 use, PcfgTime deadline)
 }
 
 void
-pcfg_channel_forget(int slot)
+pcfg_channel_forget(int slot, uint32 generation)
 {
-	pcfg_socket_forget(slot);
+	pcfg_socket_forget(slot, generation);
 }
 
 void

@@ -32,7 +32,7 @@ extern PcfgSocket *pcfg_channel_fetch(int slot, uint32 generation, uint64 use,
 									  PcfgTime deadline);
 
 /* Closes this process's copy; sends nothing to anybody. */
-extern void pcfg_channel_forget(int slot);
+extern void pcfg_channel_forget(int slot, uint32 generation);
 
 /*
  * Asks the worker to cancel what the condemned connection is doing.  Never

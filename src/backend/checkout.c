@@ -17,6 +17,9 @@
 /* What may lie unread on an idle connection and still be harmless. */
 #define PEEK_MAX		8192
 
+/* The longest such message on a connection that is listened on. */
+#define LISTEN_MAX		32768
+
 /*
  * A ping may take so long, or a quarter of what the caller has left; sooner
  * the others are asked, and one more is dialled.
@@ -26,34 +29,54 @@
 #define PING_SHARE		4
 
 /*
- * Whether bytes found on an idle connection are only messages that may come
- * at any time: notices, notifications, parameter changes (a reload of the
- * remote sends those) other than of the encoding we rely on.
+ * Messages that may come at any time: notices, notifications, parameter
+ * changes (a reload of the remote sends those) other than of the encoding we
+ * rely on.
  */
 static bool
-bytes_are_harmless(char *data, size_t len)
+is_harmless(const PcfgFrame *frame)
+{
+	PcfgReader	r;
+
+	if (frame->type == 'N' || frame->type == 'A')
+		return true;
+	if (frame->type != 'S')
+		return false;
+	pcfg_reader_init(&r, frame->body, frame->len);
+	return pcfg_read_string(&r) != NULL && strcmp(frame->body, "client_encoding") != 0;
+}
+
+/*
+ * The length of the whole messages among the bytes found on an idle
+ * connection, which notifications are taken of; false unless all are harmless.
+ */
+static bool
+take_harmless(char *data, size_t len, PcfgNotifications *notifications, size_t *whole)
 {
 	PcfgBuffer	buf;
 	PcfgFrame	frame;
 	size_t		need;
 
+	*whole = 0;
 	pcfg_buffer_init(&buf, data, len);
 	pcfg_buffer_filled(&buf, len);
-	while (buf.parsed < buf.filled)
+	for (;;)
 	{
-		PcfgReader	r;
-
-		if (pcfg_frame_next(&buf, &frame, &need) != PCFG_FRAME_OK)
+		switch (pcfg_frame_next(&buf, &frame, &need))
+		{
+			case PCFG_FRAME_BAD:
+				return false;
+			case PCFG_FRAME_MORE:
+				return *whole == len || memchr("NAS", data[*whole], 3) != NULL;
+			case PCFG_FRAME_OK:
+				break;
+		}
+		if (!is_harmless(&frame) ||
+			(frame.type == 'A' && notifications != NULL &&
+			 !pcfg_notifications_add(notifications, &frame)))
 			return false;
-		if (frame.type == 'N' || frame.type == 'A')
-			continue;
-		if (frame.type != 'S')
-			return false;
-		pcfg_reader_init(&r, frame.body, frame.len);
-		if (pcfg_read_string(&r) == NULL || strcmp(frame.body, "client_encoding") == 0)
-			return false;
+		*whole = buf.parsed;
 	}
-	return true;
 }
 
 /*
@@ -65,6 +88,7 @@ bool
 pcfg_socket_is_quiet(PcfgSocket *sock)
 {
 	char		data[PEEK_MAX];
+	size_t		whole;
 	ssize_t		n;
 
 	do
@@ -76,9 +100,34 @@ pcfg_socket_is_quiet(PcfgSocket *sock)
 		return false;
 
 	n = recv(sock->fd, data, sizeof(data), MSG_PEEK | MSG_DONTWAIT);
-	if (n <= 0 || n == (ssize_t) sizeof(data) || !bytes_are_harmless(data, (size_t) n))
+	if (n <= 0 || n == (ssize_t) sizeof(data) ||
+		!take_harmless(data, (size_t) n, NULL, &whole) || whole != (size_t) n)
 		return false;
 	return recv(sock->fd, data, (size_t) n, MSG_DONTWAIT) == n;
+}
+
+bool
+pcfg_socket_take_idle(PcfgSocket *sock, PcfgNotifications *notifications)
+{
+	char		data[LISTEN_MAX];
+	size_t		whole;
+	ssize_t		n;
+
+	for (;;)
+	{
+		n = recv(sock->fd, data, sizeof(data), MSG_PEEK | MSG_DONTWAIT);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return errno == EAGAIN || errno == EWOULDBLOCK;
+		if (n == 0 || !take_harmless(data, (size_t) n, notifications, &whole))
+			return false;
+		/* what is not there in full is read with the next answer */
+		if (whole == 0)
+			return n < (ssize_t) sizeof(data);
+		if (recv(sock->fd, data, whole, MSG_DONTWAIT) != (ssize_t) whole)
+			return false;
+	}
 }
 
 /* Waits for the answer to a ping; false when it does not come in time. */

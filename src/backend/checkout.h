@@ -10,6 +10,7 @@
 #ifndef PCFG_CHECKOUT_H
 #define PCFG_CHECKOUT_H
 
+#include "backend/notifications.h"
 #include "backend/sockets.h"
 #include "shared/queue.h"
 
@@ -19,6 +20,12 @@
  * belong to somebody else's answer; what is harmless is read away.
  */
 extern bool pcfg_socket_is_quiet(PcfgSocket *sock);
+
+/*
+ * The same for a connection that its session keeps and listens on: more may
+ * have come, a message may be on its way still, and notifications are kept.
+ */
+extern bool pcfg_socket_take_idle(PcfgSocket *sock, PcfgNotifications *notifications);
 
 /*
  * A round trip without a statement, for a second at most and a quarter of

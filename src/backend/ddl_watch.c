@@ -3,7 +3,7 @@
  * backend/ddl_watch.c
  *	  Retires the pools of targets that a committed DDL command changed.
  *
- * Floor 6; backends.
+ * Floor 9; backends.
  *
  * The key of a pool carries a fingerprint of its options, so a call after
  * the change never gets an old connection; this file only sees to it that
@@ -18,6 +18,7 @@
 
 #include "access/xact.h"
 #include "backend/ddl_watch.h"
+#include "backend/hold.h"
 #include "backend/target.h"
 #include "catalog/objectaccess.h"
 #include "catalog/pg_database.h"
@@ -133,7 +134,10 @@ process_utility(PlannedStmt *pstmt, const char *query, bool read_only_tree,
 								env, dest, qc);
 
 	if (discard_all)
+	{
+		pcfg_hold_end_all();
 		pcfg_target_forget_uses();
+	}
 	if (server == NULL || pcfg_shared == NULL)
 		return;
 	if (IsA(pstmt->utilityStmt, AlterUserMappingStmt))

@@ -45,12 +45,13 @@ static void
 abandon_wait(void)
 {
 	PcfgGrant	grant;
+	uint32		generation;
 
 	if (!pcfg_wait_abandon(&grant))
 		return;
-	pcfg_channel_cancel(grant.slot, pcfg_slots[grant.slot].generation,
-						pcfg_word_use(grant.word));
-	pcfg_channel_forget(grant.slot);
+	generation = pcfg_slots[grant.slot].generation;
+	pcfg_channel_cancel(grant.slot, generation, pcfg_word_use(grant.word));
+	pcfg_channel_forget(grant.slot, generation);
 	(void) pcfg_pool_give_back(&grant, PCFG_RETURN_DOUBT);
 }
 
@@ -59,7 +60,7 @@ release_all(int code, Datum arg)
 {
 	abandon_wait();
 	while (held != NULL)
-		pcfg_lease_give_back(held, false);
+		pcfg_lease_give_back(held, held->idle);
 }
 
 static void
@@ -112,7 +113,8 @@ count_held(int pool, uint32 serial)
 
 	for (lease = held; lease != NULL; lease = lease->next)
 	{
-		if (lease->target->pool == pool && lease->target->serial == serial)
+		if (lease->target->pool == pool && lease->target->serial == serial &&
+			pcfg_grant_stands(&lease->grant))
 			n++;
 	}
 	return n;
@@ -332,8 +334,8 @@ take_slot(PcfgLease *lease, PcfgTime deadline)
 					(errcode(ERRCODE_TOO_MANY_CONNECTIONS),
 					 errmsg("this session holds all connections to target \"%s\" itself",
 							target->name),
-					 errdetail("A remote call inside another one to the same target would wait for itself."),
-					 errhint("Raise pool_size or max_overflow, or do not nest the calls.")));
+					 errdetail("A remote call inside another one to the same target, or beside an acquired connection of another role, would wait for itself."),
+					 errhint("Raise pool_size or max_overflow, release() what is acquired, or do not nest the calls.")));
 		wait = target->policy.value[PCFG_POOL_TIMEOUT] != 0;
 		switch (pcfg_pool_lease(target->pool, target->serial, &target->last, wait,
 								&lease->grant, &cause))
@@ -388,7 +390,7 @@ replace_slot(PcfgLease *lease, PcfgCloseReason reason, PcfgTime deadline)
 {
 	PcfgGrant	dead = lease->grant;
 
-	pcfg_channel_forget(dead.slot);
+	pcfg_channel_forget(dead.slot, lease->generation);
 	unlink_lease(lease);
 	lease->grant.slot = PCFG_NONE;
 	pcfg_pool_requeue(lease->target->pool, &dead, reason);
@@ -475,7 +477,8 @@ open_slot(PcfgLease *lease, PcfgTime deadline, PcfgCloseReason *reason)
 	lease->socket = NULL;
 	if (!lease->grant.sent && !is_sound(lease, slot, reason))
 		return false;
-	pcfg_target_check_connection(lease->target, slot->password_used);
+	lease->password_used = slot->password_used;
+	pcfg_lease_check(lease, lease->target);
 	lease->socket = pcfg_channel_fetch(lease->grant.slot, lease->generation,
 									   pcfg_word_use(lease->grant.word), deadline);
 	if (!lease->grant.sent && !is_alive(lease, slot, deadline, reason))
@@ -542,6 +545,34 @@ pcfg_lease_take(PcfgLease *lease, PcfgTarget *target, PcfgComposer compose, void
 	PG_END_TRY();
 }
 
+void
+pcfg_lease_rest(PcfgLease *lease, PcfgHeld purpose, bool idle)
+{
+	lease->resting = true;
+	lease->idle = idle;
+	pcfg_pool_rest(&lease->grant, purpose);
+}
+
+/*
+ * The cache of sockets keeps what is leased; it is asked all the same, for
+ * what was taken back may have been replaced.
+ */
+bool
+pcfg_lease_resume(PcfgLease *lease)
+{
+	if (!pcfg_pool_resume(&lease->grant))
+		return false;
+	lease->socket = pcfg_socket_find(lease->grant.slot, lease->generation);
+	lease->resting = lease->idle = false;
+	return lease->socket != NULL;
+}
+
+void
+pcfg_lease_check(const PcfgLease *lease, const PcfgTarget *target)
+{
+	pcfg_target_check_connection(target, lease->password_used);
+}
+
 /* Whether the target is to be a server that can be written to. */
 static bool
 wants_primary(const PcfgTarget *target)
@@ -570,14 +601,15 @@ pcfg_lease_give_back(PcfgLease *lease, bool clean)
 	PcfgTarget *target = lease->target;
 	int			slot = lease->grant.slot;
 	PcfgReturn	how = clean ?
-		(lease->socket != NULL ? PCFG_RETURN_ALIVE : PCFG_RETURN_UNTOUCHED) :
+		(lease->socket != NULL && !lease->resting ? PCFG_RETURN_ALIVE : PCFG_RETURN_UNTOUCHED) :
 		(lease->broken ? PCFG_RETURN_LOST : PCFG_RETURN_DOUBT);
 
 	if (slot == PCFG_NONE)
 		return;
 	PCFG_FAILPOINT(ending);
 	unlink_lease(lease);
-	if (!clean && (lease->socket != NULL || lease->grant.sent) && !lease->broken)
+	if (!clean && (lease->socket != NULL || lease->grant.sent) && !lease->broken &&
+		!lease->resting)
 		pcfg_channel_cancel(slot, lease->generation, pcfg_word_use(lease->grant.word));
 
 	if (lease->demoted)
@@ -585,13 +617,13 @@ pcfg_lease_give_back(PcfgLease *lease, bool clean)
 
 	/* our copy is closed before the slot is anybody else's concern */
 	if (!clean)
-		pcfg_channel_forget(slot);
+		pcfg_channel_forget(slot, lease->generation);
 	target->last.word = pcfg_pool_give_back(&lease->grant, how);
 
 	/* what a predecessor left is still there if we came no further than that */
 	target->last.slot = target->last.word != 0 && lease->opened ? slot : PCFG_NONE;
 	if (clean && target->last.word == 0)
-		pcfg_channel_forget(slot);	/* surplus, or too old */
+		pcfg_channel_forget(slot, lease->generation);	/* surplus, or too old */
 	lease->grant.slot = PCFG_NONE;
 	lease->socket = NULL;
 	pcfg_target_unpin(target);

@@ -28,11 +28,15 @@ typedef struct PcfgLease
 	PcfgGrant	grant;
 	PcfgSocket *socket;
 	uint32		generation;
+	bool		password_used;	/* the remote demanded it */
 	bool		needs_reset;	/* another session or role used it last: the
 								 * reset goes first, in the same series */
 	bool		opened;			/* the slot is usable, and counts as used by us */
 	bool		broken;			/* EOF or a protocol violation was seen */
 	bool		demoted;		/* the remote was to be a primary and is none */
+	bool		resting;		/* kept beyond a call, and not in use: nothing
+								 * runs there that could be cancelled */
+	bool		idle;			/* resting outside a remote transaction */
 	PcfgComposer compose;		/* NULL = nothing is known beforehand */
 	void	   *compose_arg;
 	struct PcfgLease *next;		/* of this process's leases */
@@ -62,6 +66,25 @@ extern void pcfg_lease_find_pool(PcfgTarget *target, PcfgTime deadline);
  * remote, harmless when called twice.
  */
 extern void pcfg_lease_give_back(PcfgLease *lease, bool clean);
+
+/*
+ * The call ended, the lease goes on, for that purpose: the connection is
+ * between two series, "idle" outside a transaction.  The worker may take it
+ * back, which is found at the resume.
+ */
+extern void pcfg_lease_rest(PcfgLease *lease, PcfgHeld held, bool idle);
+
+/*
+ * The next call.  False: the connection was taken back; the lease is to be
+ * ended.  Looks at nothing else.
+ */
+extern bool pcfg_lease_resume(PcfgLease *lease);
+
+/*
+ * dblink's second rule for a connection that is in use already: the role may
+ * have lost its rights since.
+ */
+extern void pcfg_lease_check(const PcfgLease *lease, const PcfgTarget *target);
 
 /*
  * Told of each error of the remote while it is held: some concern more than

@@ -38,7 +38,7 @@ send_more(PcfgRun *run)
 {
 	while (run->sent < run->series.len && !run->send_failed)
 	{
-		ssize_t		n = send(run->lease.socket->fd, run->series.data + run->sent,
+		ssize_t		n = send(run->lease->socket->fd, run->series.data + run->sent,
 							 run->series.len - run->sent, MSG_NOSIGNAL | MSG_DONTWAIT);
 
 		if (n > 0)
@@ -63,7 +63,7 @@ send_more(PcfgRun *run)
 static void
 raise_protocol_violation(PcfgRun *run, const char *what)
 {
-	run->lease.broken = true;
+	run->lease->broken = true;
 	ereport(ERROR,
 			(errcode(ERRCODE_PROTOCOL_VIOLATION),
 			 errmsg("protocol violation on the connection to target \"%s\"",
@@ -82,7 +82,7 @@ keep_error(PcfgRun *run, const PcfgFrame *frame)
 	if (run->error != NULL)
 		return;
 	run->error = pcfg_remote_error_copy(frame);
-	pcfg_lease_note_error(&run->lease, pcfg_remote_error_sqlstate(run->error));
+	pcfg_lease_note_error(run->lease, pcfg_remote_error_sqlstate(run->error));
 	run->fatal = fields.severity != NULL &&
 		(strcmp(fields.severity, "FATAL") == 0 || strcmp(fields.severity, "PANIC") == 0);
 }
@@ -218,6 +218,10 @@ take_event(PcfgRun *run, PcfgEvent event, const PcfgFrame *frame)
 			take_parameter(run, frame);
 			return false;
 		case PCFG_EVENT_NOTIFY:
+			/* before the reset they are those that somebody else asked for */
+			if (run->notifications != NULL && run->reply.step >= run->series.own_step &&
+				!pcfg_notifications_add(run->notifications, frame))
+				raise_protocol_violation(run, "A notification is malformed.");
 			return false;
 		case PCFG_EVENT_COPY_IN:
 			refuse_copy_in(run);
@@ -253,7 +257,7 @@ receive(PcfgRun *run)
 	ssize_t		n;
 
 	do
-		n = recv(run->lease.socket->fd, space, room, MSG_DONTWAIT);
+		n = recv(run->lease->socket->fd, space, room, MSG_DONTWAIT);
 	while (n < 0 && errno == EINTR);
 
 	run->more_at_hand = n == (ssize_t) room;
@@ -306,7 +310,7 @@ exchange(PcfgRun *run, size_t need)
 
 		if (run->sent < run->series.len && !run->send_failed)
 			events |= WL_SOCKET_WRITEABLE;
-		happened = pcfg_socket_wait(run->lease.socket, events, run->deadline,
+		happened = pcfg_socket_wait(run->lease->socket, events, run->deadline,
 									pcfg_wait_event(PCFG_WAIT_FOR_RESULT));
 	}
 	CHECK_FOR_INTERRUPTS();

@@ -12,6 +12,7 @@
 
 #include "backend/inbox.h"
 #include "backend/lease.h"
+#include "backend/notifications.h"
 #include "backend/remote_error.h"
 #include "backend/rows.h"
 #include "backend/series.h"
@@ -36,7 +37,8 @@ typedef struct PcfgRun
 	const PcfgStatement *statement;
 	PcfgRows   *rows;			/* NULL = discard */
 	PcfgOutcome *outcome;
-	PcfgLease	lease;
+	PcfgLease  *lease;
+	PcfgNotifications *notifications;	/* NULL = discard */
 	PcfgTime	started;		/* when the connection was there */
 	PcfgTime	deadline;		/* command_timeout */
 	MemoryContext context;		/* of the caller */

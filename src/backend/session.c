@@ -5,6 +5,9 @@
  *
  * Floor 9; backends.
  *
+ * The connection is leased for this call, or is one that the session keeps
+ * (hold.c).
+ *
  * All that a call wants of the remote goes out as one series: the reset of
  * the session if somebody else used it last, then the caller's statement,
  * then one Sync.  With no Sync in between, a failed reset makes the server
@@ -20,12 +23,25 @@
  */
 #include "shared/compat.h"
 
+#include "access/parallel.h"
+#include "backend/hold.h"
 #include "backend/session.h"
 #include "backend/sql_text.h"
 #include "shared/failpoint.h"
 
 /* A connection that proved dead before it was written to is replaced once. */
 #define MAX_ATTEMPTS	2
+
+void
+pcfg_session_require_usable(void)
+{
+	pcfg_require_preload();
+	if (IsParallelWorker())
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_TRANSACTION_STATE),
+				 errmsg("cannot use remote connections in a parallel worker"),
+				 errhint("Mark the calling function PARALLEL RESTRICTED.")));
+}
 
 /* ----------------------------------------------------------------
  * the series
@@ -34,13 +50,15 @@
 
 /*
  * A statement that is prepared is used if its columns are still what the
- * caller can read; else it goes the long way, whose errors are better.
+ * caller can read; else it goes the long way, whose errors are better.  Not in
+ * a transaction, which would fail with a statement that is not there any more.
  */
 static void
-plan(PcfgRun *run)
+plan(PcfgRun *run, bool in_transaction)
 {
-	pcfg_statements_plan(run->statement->simple || run->statement->describe ? NULL : run->cache,
-						 run->statement->sql,
+	bool		once = run->statement->simple || run->statement->describe || in_transaction;
+
+	pcfg_statements_plan(once ? NULL : run->cache, run->statement->sql,
 						 run->statement->params, run->statement->nparams,
 						 run->started, &run->planned);
 	if (run->planned.how == PCFG_RUN_PREPARED && run->rows != NULL &&
@@ -63,7 +81,7 @@ build_series(PcfgRun *run, bool reset)
 		formats = pcfg_rows_formats(run->rows, &nformats);
 	run->spoken = true;
 	pcfg_run_next_series(run);
-	pcfg_series_build(&run->series, &run->reply, run->lease.target, reset, run->cache,
+	pcfg_series_build(&run->series, &run->reply, run->lease->target, reset, run->cache,
 					  run->statement, &run->planned, formats, nformats);
 }
 
@@ -94,7 +112,7 @@ may_run_elsewhere(const PcfgRun *run)
 
 /* Raised when the replacement did no better. */
 static void
-raise_not_run(const PcfgRun *run)
+raise_not_run(const PcfgRun *run, PcfgHold *hold)
 {
 	if (!run->lost)
 		ereport(ERROR,
@@ -108,11 +126,12 @@ raise_not_run(const PcfgRun *run)
 			 errmsg("connection to target \"%s\" was lost", run->target->name),
 			 run->error != NULL ?
 			 errdetail("The remote server said: %s", pcfg_remote_error_message(run->error)) : 0,
+			 hold != NULL ? pcfg_hold_tell_lost(hold) :
 			 errhint("The statement was not run.")));
 }
 
 static void
-raise_lost(const PcfgRun *run)
+raise_lost(const PcfgRun *run, PcfgHold *hold)
 {
 	const char *said = run->error != NULL ? pcfg_remote_error_message(run->error) : NULL;
 
@@ -123,7 +142,8 @@ raise_lost(const PcfgRun *run)
 			 errdetail("The remote server said: %s. Whether the statement took effect is not known.", said) :
 			 run->lost_errno != 0 ?
 			 errdetail("%s. Whether the statement took effect is not known.", strerror(run->lost_errno)) :
-			 errdetail("The remote server closed it without a word. Whether the statement took effect is not known.")));
+			 errdetail("The remote server closed it without a word. Whether the statement took effect is not known."),
+			 hold != NULL ? pcfg_hold_tell_lost(hold) : 0));
 }
 
 /* State that a call leaves behind in the remote session goes astray. */
@@ -142,7 +162,7 @@ warn_of_state(const PcfgRun *run)
 					(errcode(ERRCODE_WARNING),
 					 errmsg("the effect of %s on target \"%s\" does not outlive this call",
 							tags[i], run->target->name),
-					 errhint("Each call stands alone on a connection that others use too. What every connection needs belongs into the setting init_sql.")));
+					 errhint("Each call stands alone on a connection that others use too: acquire() keeps one for this session. What every connection needs belongs into the setting init_sql.")));
 	}
 }
 
@@ -151,7 +171,7 @@ warn_of_state(const PcfgRun *run)
  * back.
  */
 static void
-judge(const PcfgRun *run)
+judge(const PcfgRun *run, PcfgHold *hold)
 {
 	if (run->copy && !run->lost)
 		pcfg_run_raise_copy(run, run->error != NULL ? NULL :
@@ -162,7 +182,7 @@ judge(const PcfgRun *run)
 		pcfg_remote_error_throw(run->error, run->target->name, run->statement->sql,
 								run->statement->nparams > 0);
 	if (run->lost)
-		raise_lost(run);
+		raise_lost(run, hold);
 	if (run->no_columns)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATATYPE_MISMATCH),
@@ -170,7 +190,8 @@ judge(const PcfgRun *run)
 				 run->outcome->tag[0] != '\0' ?
 				 errdetail("It was run, and the remote server answered: %s.", run->outcome->tag) : 0,
 				 errhint("Use pool_config.exec() for statements without a result.")));
-	warn_of_state(run);
+	if (hold == NULL)
+		warn_of_state(run);
 }
 
 /* ----------------------------------------------------------------
@@ -187,26 +208,38 @@ name_target(void *arg)
 		errcontext("remote statement on target \"%s\"", run->target->name);
 }
 
-/* Ends the lease, whatever happened.  Cannot fail. */
-static void
-end_run(PcfgRun *run, bool clean)
+/* How the connection comes out of a run. */
+typedef enum Ending
 {
-	bool		untouched = run->sent + run->sent_before == 0 && run->received == 0;
+	UNTOUCHED,					/* nothing was sent or received */
+	SETTLED,					/* between two series, as far as was asked */
+	DOUBTFUL					/* not to be used any more */
+} Ending;
 
-	if (run->lease.grant.slot != PCFG_NONE)
+/* Ends the use of the connection, whatever happened.  Cannot fail. */
+static void
+end_run(PcfgRun *run, PcfgHold *hold, Ending ending)
+{
+	if (run->lease->grant.slot != PCFG_NONE)
 	{
-		PcfgSlot   *slot = &pcfg_slots[run->lease.grant.slot];
+		PcfgSlot   *slot = &pcfg_slots[run->lease->grant.slot];
 
 		slot->bytes_sent += run->sent_before + run->sent;
 		slot->bytes_received += run->received;
 	}
 	pcfg_inbox_close(&run->inbox);
 	pcfg_statements_end(run->cache);
-	pcfg_lease_give_back(&run->lease, clean);
-
-	/* a reset that was due has not been made, or is to be made anew */
-	if (run->style_changed || untouched)
-		run->lease.target->last.slot = PCFG_NONE;
+	if (hold == NULL)
+	{
+		pcfg_lease_give_back(run->lease, ending != DOUBTFUL);
+		/* a reset that was due has not been made, or is to be made anew */
+		if (run->style_changed || ending == UNTOUCHED)
+			run->lease->target->last.slot = PCFG_NONE;
+	}
+	else if (ending == DOUBTFUL)
+		pcfg_hold_lose(hold);
+	else
+		pcfg_hold_rest(hold, ending == SETTLED ? run->reply.status : hold->status);
 }
 
 /*
@@ -249,7 +282,7 @@ run_unprepared(PcfgRun *run)
 static bool
 reset_alone(PcfgRun *run)
 {
-	pcfg_series_build_reset(&run->series, &run->reply, run->lease.target);
+	pcfg_series_build_reset(&run->series, &run->reply, run->lease->target);
 	pcfg_run_converse(run);
 	return run->error == NULL && !run->lost;
 }
@@ -274,15 +307,15 @@ compose(PcfgLease *lease, void *arg, size_t *len)
 }
 
 /*
- * The worker has said it.  The plan is only made for what it notes, for behind a reset
- * nothing is prepared.
+ * The worker has said it.  The plan is only made for what it notes, for behind
+ * a reset nothing is prepared.
  */
 static void
 await_answer(PcfgRun *run)
 {
-	plan(run);
+	plan(run, false);
 	Assert(run->planned.how == PCFG_RUN_ONCE);
-	run->lost = run->lease.socket == NULL;
+	run->lost = run->lease->socket == NULL;
 	if (!run->lost)
 		pcfg_run_converse(run);
 }
@@ -292,23 +325,23 @@ await_answer(PcfgRun *run)
  * there any more.
  */
 static void
-speak(PcfgRun *run)
+speak(PcfgRun *run, const PcfgHold *hold)
 {
-	bool		reset = run->lease.needs_reset;
+	bool		reset = run->lease->needs_reset;
 
-	if (run->lease.grant.sent)
+	if (run->lease->grant.sent)
 	{
 		await_answer(run);
 		return;
 	}
 	run->spoken = false;
-	if (reset && pcfg_series_resets_alone(pcfg_slots[run->lease.grant.slot].server_version))
+	if (reset && pcfg_series_resets_alone(pcfg_slots[run->lease->grant.slot].server_version))
 	{
 		if (!reset_alone(run))
 			return;
 		reset = false;
 	}
-	plan(run);
+	plan(run, hold != NULL && hold->status != 'I');
 	build_series(run, reset);
 	pcfg_run_converse(run);
 	if (is_stale(run))
@@ -335,18 +368,38 @@ remember(PcfgRun *run, bool clean)
 		pcfg_statements_void(run->cache);
 }
 
-/* Leases, converses, gives back.  The findings are in *run. */
+/*
+ * How the connection comes out of a conversation that ended.  One that goes
+ * back to the pool must not leave a transaction behind.
+ */
+static Ending
+find_ending(const PcfgRun *run, const PcfgHold *hold)
+{
+	if (run->lost || pcfg_run_reset_failed(run))
+		return DOUBTFUL;
+	if (hold != NULL ? pcfg_reply_is_settled(&run->reply, &run->inbox.buffer) :
+		pcfg_reply_is_clean(&run->reply, &run->inbox.buffer))
+		return SETTLED;
+	return DOUBTFUL;
+}
+
+/* Gets the connection, converses, lets it go.  The findings are in *run. */
 static void
-run_once(PcfgRun *run)
+run_once(PcfgRun *run, PcfgHold *hold)
 {
 	ErrorContextCallback callback;
-	bool		clean;
+	Ending		ending;
 
-	pcfg_lease_take(&run->lease, run->target, compose, run);
-	run->started = run->lease.grant.sent ?
-		pcfg_slots[run->lease.grant.slot].leased_at : pcfg_now();
-	if (run->lease.grant.sent)
+	if (hold != NULL)
+		pcfg_hold_begin(hold, run->target);
+	else
+		pcfg_lease_take(run->lease, run->target, compose, run);
+	run->started = pcfg_now();
+	if (hold == NULL && run->lease->grant.sent)
+	{
+		run->started = pcfg_slots[run->lease->grant.slot].leased_at;
 		run->sent = run->series.len;
+	}
 	PG_TRY();
 	{
 		callback.callback = name_target;
@@ -355,26 +408,28 @@ run_once(PcfgRun *run)
 		error_context_stack = &callback;
 		pcfg_inbox_open(&run->inbox);
 		PCFG_FAILPOINT(leased);
-		run->cache = pcfg_statements_begin(run->lease.target, &run->lease.grant,
-										   run->lease.needs_reset);
+		run->cache = pcfg_statements_begin(run->lease->target, &run->lease->grant,
+										   run->lease->needs_reset);
 		run->deadline = pcfg_target_command_deadline(run->target, run->started);
-		speak(run);
-		clean = !run->lost && !pcfg_run_reset_failed(run) &&
-			pcfg_reply_is_clean(&run->reply, &run->inbox.buffer);
-		remember(run, clean);
+		speak(run, hold);
+		ending = find_ending(run, hold);
+		remember(run, ending == SETTLED);
+		if (ending == SETTLED)
+			run->lease->needs_reset = false;
 		PCFG_FAILPOINT(answered);
 		error_context_stack = callback.previous;
 	}
 	PG_CATCH();
 	{
-		end_run(run, run->sent + run->sent_before == 0 && run->received == 0);
+		end_run(run, hold, run->sent + run->sent_before == 0 && run->received == 0 ?
+				UNTOUCHED : DOUBTFUL);
 		PG_RE_THROW();
 	}
 	PG_END_TRY();
 
 	/* lost or answered: nothing is running there that could be cancelled */
-	run->lease.broken = !clean;
-	end_run(run, clean);
+	run->lease->broken = ending == DOUBTFUL;
+	end_run(run, hold, ending);
 	pcfg_series_free(&run->series);
 }
 
@@ -382,6 +437,8 @@ void
 pcfg_session_run(PcfgTarget *target, const PcfgStatement *statement, PcfgRows *rows,
 				 PcfgOutcome *outcome)
 {
+	PcfgHold   *hold = pcfg_hold_find(target);
+	PcfgLease	lease;
 	PcfgRun		run;
 	int			attempt;
 
@@ -393,21 +450,23 @@ pcfg_session_run(PcfgTarget *target, const PcfgStatement *statement, PcfgRows *r
 			memset(&run, 0, sizeof(run));
 			memset(outcome, 0, sizeof(*outcome));
 			run.target = target;
+			run.lease = hold != NULL ? &hold->lease : &lease;
+			run.notifications = hold != NULL ? &hold->notifications : NULL;
 			run.statement = statement;
 			run.rows = rows;
 			run.outcome = outcome;
 			run.context = CurrentMemoryContext;
 			if (pcfg_sql_copies_here(statement->sql))
 				pcfg_run_raise_copy(&run, "The statement was not run.");
-			run_once(&run);
+			run_once(&run, hold);
 			if (!may_run_elsewhere(&run))
 				break;
-			if (attempt == MAX_ATTEMPTS)
-				raise_not_run(&run);
+			if (attempt == MAX_ATTEMPTS || hold != NULL)
+				raise_not_run(&run, hold);
 			if (rows != NULL)
 				pcfg_rows_restart(rows);
 		}
-		judge(&run);
+		judge(&run, hold);
 		outcome->columns = run.columns;
 	}
 	PG_FINALLY();

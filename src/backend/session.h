@@ -12,6 +12,9 @@
 
 #include "backend/run.h"
 
+/* What holds for every use of a remote connection: errors 55000, 25000. */
+extern void pcfg_session_require_usable(void);
+
 /*
  * Leases a connection of the target, runs the statement, gives the
  * connection back.  rows NULL: rows are discarded.  Errors: those of the

@@ -80,6 +80,20 @@ is_in_use(const PcfgSocket *entry)
 		slot->generation == entry->generation;
 }
 
+/* Closes an entry, whatever it is a copy of. */
+static void
+forget(PcfgSocket *entry)
+{
+	if (entry->fd == PGINVALID_SOCKET)
+		return;
+	if (entry->set != NULL)
+		FreeWaitEventSet(entry->set);
+	entry->set = NULL;
+	close(entry->fd);
+	entry->fd = PGINVALID_SOCKET;
+	ReleaseExternalFD();
+}
+
 static void
 forget_replaced(void)
 {
@@ -89,7 +103,7 @@ forget_replaced(void)
 	{
 		if (cache[i].fd != PGINVALID_SOCKET &&
 			pcfg_slots[i].generation != cache[i].generation)
-			pcfg_socket_forget(i);
+			forget(&cache[i]);
 	}
 }
 
@@ -109,7 +123,7 @@ forget_oldest(void)
 	}
 	if (oldest == NULL)
 		return false;
-	pcfg_socket_forget(oldest->slot);
+	forget(oldest);
 	return true;
 }
 
@@ -168,7 +182,7 @@ void
 pcfg_socket_prepare(int slot)
 {
 	create_cache();
-	pcfg_socket_forget(slot);
+	forget(&cache[slot]);
 	forget_replaced();
 	while (count_cached() >= CACHE_MAX && forget_oldest())
 		;
@@ -216,19 +230,10 @@ pcfg_socket_keep_wait_set(PcfgSocket *socket)
 }
 
 void
-pcfg_socket_forget(int slot)
+pcfg_socket_forget(int slot, uint32 generation)
 {
-	PcfgSocket *entry;
-
-	if (cache == NULL || cache[slot].fd == PGINVALID_SOCKET)
-		return;
-	entry = &cache[slot];
-	if (entry->set != NULL)
-		FreeWaitEventSet(entry->set);
-	entry->set = NULL;
-	close(entry->fd);
-	entry->fd = PGINVALID_SOCKET;
-	ReleaseExternalFD();
+	if (cache != NULL && cache[slot].generation == generation)
+		forget(&cache[slot]);
 }
 
 int

@@ -45,7 +45,7 @@ extern PcfgSocket *pcfg_socket_register(int slot, uint32 generation, int fd);
 extern void pcfg_socket_keep_wait_set(PcfgSocket *socket);
 
 /* Closes this process's copy, if there is one; sends nothing to anybody. */
-extern void pcfg_socket_forget(int slot);
+extern void pcfg_socket_forget(int slot, uint32 generation);
 
 /*
  * Waits for the latch, the socket (WL_SOCKET_READABLE or _WRITEABLE in

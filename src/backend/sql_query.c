@@ -13,7 +13,6 @@
  */
 #include "shared/compat.h"
 
-#include "access/parallel.h"
 #include "backend/params.h"
 #include "backend/session.h"
 #include "catalog/pg_type.h"
@@ -28,18 +27,6 @@ PCFG_SQL_FUNCTION(pcfg_sql_query_json);
 PCFG_SQL_FUNCTION(pcfg_sql_exec);
 
 #define BLANKS	" \t\n\r\f\v"
-
-/* What holds for every call. */
-static void
-require_usable(void)
-{
-	pcfg_require_preload();
-	if (IsParallelWorker())
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_TRANSACTION_STATE),
-				 errmsg("cannot use remote connections in a parallel worker"),
-				 errhint("Mark the calling function PARALLEL RESTRICTED.")));
-}
 
 /* A set can be returned only as a whole, and only where rows may stand. */
 static ReturnSetInfo *
@@ -135,7 +122,7 @@ pcfg_sql_query(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *rsinfo;
 
-	require_usable();
+	pcfg_session_require_usable();
 	rsinfo = require_set_context(fcinfo);
 	if (rsinfo->expectedDesc == NULL)
 		ereport(ERROR,
@@ -156,7 +143,7 @@ pcfg_sql_query_as(PG_FUNCTION_ARGS)
 	TupleDesc	desc;
 	Oid			type;
 
-	require_usable();
+	pcfg_session_require_usable();
 	(void) require_set_context(fcinfo);
 	if (get_call_result_type(fcinfo, &type, &desc) != TYPEFUNC_COMPOSITE)
 		ereport(ERROR,
@@ -174,7 +161,7 @@ pcfg_sql_query_json(PG_FUNCTION_ARGS)
 {
 	TupleDesc	desc = CreateTemplateTupleDesc(1);
 
-	require_usable();
+	pcfg_session_require_usable();
 	(void) require_set_context(fcinfo);
 	TupleDescInitEntry(desc, 1, "query_json", JSONBOID, -1, 0);
 	fill_result(fcinfo, 0, desc, AS_JSON);
@@ -189,7 +176,7 @@ pcfg_sql_exec(PG_FUNCTION_ARGS)
 	PcfgOutcome outcome;
 	const char *target;
 
-	require_usable();
+	pcfg_session_require_usable();
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
 		PG_RETURN_NULL();
 	target = read_call(fcinfo, 0, &statement);

@@ -130,6 +130,7 @@ owner_pid(uint64 word)
 static bool
 connection_row(int index, Datum *values, bool *nulls)
 {
+	static const char *const held_by[] = {"statement", "acquire", "transaction"};
 	PcfgSlot   *slot = &pcfg_slots[index];
 	uint64		word = pg_atomic_read_u64(&slot->word);
 	PcfgSlotState state = pcfg_word_state(word);
@@ -159,7 +160,7 @@ connection_row(int index, Datum *values, bool *nulls)
 	nulls[n] = pid == 0 || (sight != PCFG_SIGHT_ALL && pid != MyProcPid);
 	values[n++] = Int32GetDatum(pid);
 	nulls[n] = state != PCFG_SLOT_LEASED;
-	values[n++] = CStringGetTextDatum("statement");
+	values[n++] = CStringGetTextDatum(held_by[Min(slot->held, PCFG_HELD_TRANSACTION)]);
 	nulls[n] = state != PCFG_SLOT_LEASED;
 	values[n++] = TimestampTzGetDatum(wall_time(slot->leased_at));
 	nulls[n] = !live;

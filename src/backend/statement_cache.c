@@ -163,8 +163,10 @@ pcfg_statements_begin(PcfgTarget *target, const PcfgGrant *grant, bool reset)
 		cache = create(target);
 	if (cache->busy || cache->unknown >= UNKNOWN_MAX)
 		return NULL;
-	if (reset || !grant->same || cache->slot != grant->slot ||
-		cache->use + 1 != pcfg_word_use(grant->word))
+	/* the lease that used it last, or the next one after it */
+	if (reset || cache->slot != grant->slot ||
+		(cache->use != pcfg_word_use(grant->word) &&
+		 (!grant->same || cache->use + 1 != pcfg_word_use(grant->word))))
 		start_anew(cache);
 	cache->busy = true;
 	cache->slot = grant->slot;

@@ -170,6 +170,11 @@ pcfg_slot_move(PcfgSlot *slot, uint64 *word, PcfgSlotState to, uint32 owner,
 			return false;
 		if (pg_atomic_compare_exchange_u64(&slot->word, &seen, pcfg_word(to, owner, use)))
 		{
+			if (to == PCFG_SLOT_LEASED)
+			{
+				slot->held = PCFG_HELD_STATEMENT;
+				slot->resting_since = 0;
+			}
 			*word = pcfg_word(to, owner, use);
 			return true;
 		}

@@ -109,9 +109,8 @@ pcfg_pool_lease(int index, uint32 serial, const PcfgLastUse *last, bool wait,
 	return result;
 }
 
-/* Whether the slot is still leased as it was granted; lock held. */
-static bool
-grant_stands(const PcfgGrant *grant)
+bool
+pcfg_grant_stands(const PcfgGrant *grant)
 {
 	return (pg_atomic_read_u64(&pcfg_slots[grant->slot].word) & ~PCFG_WORD_CONDEMN) == grant->word;
 }
@@ -138,7 +137,7 @@ pcfg_pool_requeue(int index, const PcfgGrant *grant, PcfgCloseReason reason)
 	PcfgWakes	wakes = {0};
 
 	LWLockAcquire(&pool->lock, LW_EXCLUSIVE);
-	if (grant_stands(grant))
+	if (pcfg_grant_stands(grant))
 	{
 		if (reason == PCFG_CLOSE_PING)
 			pcfg_pool_note_break(pool, &pcfg_slots[grant->slot]);
@@ -158,7 +157,7 @@ pcfg_pool_doubt(const PcfgGrant *grant)
 	PcfgWakes	wakes = {0};
 
 	LWLockAcquire(&pool->lock, LW_EXCLUSIVE);
-	if (grant_stands(grant))
+	if (pcfg_grant_stands(grant))
 	{
 		pcfg_pool_suspect(pool, &wakes);
 		pcfg_pool_dial_spare(pool, &wakes);
@@ -380,7 +379,7 @@ pcfg_pool_give_back(const PcfgGrant *grant, PcfgReturn how)
 		return 0;				/* not ours any more: nothing to give */
 	pool = &pcfg_pools[index];
 	LWLockAcquire(&pool->lock, LW_EXCLUSIVE);
-	if (grant_stands(grant))
+	if (pcfg_grant_stands(grant))
 	{
 		left = take_back(pool, grant, how, &wakes);
 		if (pool->wait_head != PCFG_NONE)
@@ -388,4 +387,42 @@ pcfg_pool_give_back(const PcfgGrant *grant, PcfgReturn how)
 	}
 	pcfg_unlock_and_wake(pool, &wakes);
 	return left;
+}
+
+/*
+ * Begins or ends a rest.  The slot may have another pool by now, or none; it
+ * is not mine then, whichever lock is held.
+ */
+static bool
+set_rest(const PcfgGrant *grant, PcfgHeld held, bool rests)
+{
+	PcfgSlot   *slot = &pcfg_slots[grant->slot];
+	int			index = slot->pool;
+	PcfgPool   *pool;
+	bool		mine;
+
+	if (index == PCFG_NONE)
+		return false;
+	pool = &pcfg_pools[index];
+	LWLockAcquire(&pool->lock, LW_EXCLUSIVE);
+	mine = pcfg_grant_stands(grant);
+	if (mine)
+	{
+		slot->held = held;
+		slot->resting_since = rests ? pcfg_now() : 0;
+	}
+	LWLockRelease(&pool->lock);
+	return mine;
+}
+
+void
+pcfg_pool_rest(const PcfgGrant *grant, PcfgHeld held)
+{
+	(void) set_rest(grant, held, true);
+}
+
+bool
+pcfg_pool_resume(const PcfgGrant *grant)
+{
+	return set_rest(grant, (PcfgHeld) pcfg_slots[grant->slot].held, false);
 }

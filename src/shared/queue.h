@@ -105,6 +105,19 @@ typedef enum PcfgReturn
  */
 extern uint64 pcfg_pool_give_back(const PcfgGrant *grant, PcfgReturn how);
 
+/* Whether the slot is still leased as it was granted to me.  A hint without
+ * the lock. */
+extern bool pcfg_grant_stands(const PcfgGrant *grant);
+
+/*
+ * My lease goes on, for that purpose, but I do not use the connection for
+ * now: the worker may take it back (pcfg_slot_reclaim).
+ */
+extern void pcfg_pool_rest(const PcfgGrant *grant, PcfgHeld held);
+
+/* I use it again.  False: it was taken back. */
+extern bool pcfg_pool_resume(const PcfgGrant *grant);
+
 /* What a caller counts in the statistics of a pool. */
 typedef enum PcfgNote
 {

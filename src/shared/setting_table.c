@@ -117,7 +117,6 @@ const PcfgSetting pcfg_settings[PCFG_SETTING_COUNT] = {
 	},
 	{.id = PCFG_IDLE_LEASE_TIMEOUT, .name = "idle_lease_timeout", .kind = PCFG_KIND_TIME,
 		.fallback = 60 * USECS_PER_S, .min = TIME_MIN, .max = TIME_MAX,
-		.pending = true,
 		.description = "Takes back a connection that a session holds without using it for this time."
 	},
 	{.id = PCFG_INIT_SQL, .name = "init_sql", .kind = PCFG_KIND_TEXT,

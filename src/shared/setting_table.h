@@ -78,7 +78,6 @@ typedef struct PcfgSetting
 	bool		session;		/* any session may SET it, and then it wins */
 	bool		argument;		/* has a named argument of its own in
 								 * create_target */
-	bool		pending;		/* accepted and shown, not yet in effect */
 	const char *description;	/* for pg_settings: one sentence */
 } PcfgSetting;
 

@@ -156,6 +156,14 @@ typedef struct PcfgPool
 										 * credentials; 0 = none */
 } PcfgPool;
 
+/* What a lease is for. */
+typedef enum PcfgHeld
+{
+	PCFG_HELD_STATEMENT,		/* one call */
+	PCFG_HELD_ACQUIRE,			/* several calls of its session */
+	PCFG_HELD_TRANSACTION		/* the rest of a local transaction */
+} PcfgHeld;
+
 typedef struct PcfgSlot
 {
 	pg_atomic_uint64 word;		/* see slot_state.h */
@@ -171,6 +179,9 @@ typedef struct PcfgSlot
 	bool		in_doubt;		/* condemned after use: half a message may have
 								 * been written, so nothing more is */
 	uint8		reason;			/* PcfgCloseReason, once condemned */
+	uint8		held;			/* PcfgHeld, of the lease */
+	PcfgTime	resting_since;	/* the holder keeps it without using it, since;
+								 * 0 = it is in use */
 
 	/*
 	 * Written by the worker before the slot becomes IDLE for the first time,

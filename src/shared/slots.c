@@ -333,6 +333,52 @@ pcfg_offer_decline(int index, uint64 use, int procno)
 		pcfg_wake_process(procno);
 }
 
+/* When a lease is to be taken back; lock held. */
+static PcfgTime
+reclaim_time(const PcfgPool *pool, PcfgSlot *slot)
+{
+	uint64		word = pg_atomic_read_u64(&slot->word);
+
+	if (pcfg_word_state(word) != PCFG_SLOT_LEASED || slot->resting_since == 0)
+		return PCFG_FOREVER;
+	/* recycle() leaves it to its holder; all else that condemns it ends it */
+	if (pcfg_word_condemned(word) && slot->reason != PCFG_CLOSE_RECYCLE)
+		return 0;
+	/* a transaction ends with the local one */
+	if (slot->held != PCFG_HELD_ACQUIRE)
+		return PCFG_FOREVER;
+	return slot->resting_since + pool->policy.value[PCFG_IDLE_LEASE_TIMEOUT];
+}
+
+PcfgTime
+pcfg_slot_reclaim(int index, PcfgTime now)
+{
+	PcfgSlot   *slot = &pcfg_slots[index];
+	PcfgWakes	wakes = {0};
+	PcfgPool   *pool;
+	PcfgTime	at;
+
+	if (slot->pool == PCFG_NONE || slot->resting_since == 0)
+		return PCFG_FOREVER;
+	pool = &pcfg_pools[slot->pool];
+	LWLockAcquire(&pool->lock, LW_EXCLUSIVE);
+	at = reclaim_time(pool, slot);
+	if (at <= now)
+	{
+		uint64		word = pg_atomic_read_u64(&slot->word);
+
+		/* it rests, so no message is half-written */
+		slot->in_doubt = false;
+		if (!pcfg_word_condemned(word))
+			slot->reason = PCFG_CLOSE_UNUSED;
+		(void) pcfg_slot_move(slot, &word, PCFG_SLOT_CONDEMNED, 0, pcfg_word_use(word),
+							  PCFG_BY_WORKER);
+		at = now;
+	}
+	pcfg_unlock_and_wake(pool, &wakes);
+	return at;
+}
+
 bool
 pcfg_pool_asks_for_pooler(int index)
 {

@@ -68,6 +68,13 @@ extern bool pcfg_offer_take(int slot, uint64 use);
 extern void pcfg_offer_decline(int slot, uint64 use, int procno);
 
 /*
+ * Takes a connection back that its holder keeps without using it: when that
+ * lasts longer than idle_lease_timeout, or when the connection has ended
+ * anyway.  Returns when to look again.
+ */
+extern PcfgTime pcfg_slot_reclaim(int slot, PcfgTime now);
+
+/*
  * Time passed: closes what is too old or idle for too long, and reserves the
  * connects that are due.
  */

@@ -19,7 +19,8 @@ pcfg_close_reason_name(PcfgCloseReason reason)
 {
 	static const char *const names[PCFG_CLOSE_REASONS] = {
 		"unknown", "age", "idle", "surplus", "retired", "recycle", "evicted",
-		"disconnect", "pause", "remote", "ping", "lost", "doubt", "died", "reset"
+		"disconnect", "pause", "remote", "ping", "lost", "doubt", "died", "reset",
+		"unused"
 	};
 
 	return (int) reason >= 0 && reason < PCFG_CLOSE_REASONS ? names[reason] : names[0];

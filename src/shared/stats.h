@@ -34,6 +34,7 @@ typedef enum PcfgCloseReason
 	PCFG_CLOSE_DOUBT,			/* its use was cancelled or failed half-way */
 	PCFG_CLOSE_DIED,			/* the session that used it died */
 	PCFG_CLOSE_RESET,			/* the reset of an idle one failed */
+	PCFG_CLOSE_UNUSED,			/* idle_lease_timeout */
 	PCFG_CLOSE_REASONS
 } PcfgCloseReason;
 

@@ -99,7 +99,7 @@ end_connection(PcfgPool *pool, int index, PcfgCloseReason reason, bool kill,
 		(state != PCFG_SLOT_IDLE && state != PCFG_SLOT_LEASED))
 		return false;
 	(void) pg_atomic_fetch_or_u64(&slot->word, PCFG_WORD_CONDEMN);
-	if (slot->reason == PCFG_CLOSE_UNKNOWN)
+	if (slot->reason == PCFG_CLOSE_UNKNOWN || kill)
 		slot->reason = reason;
 	if (state == PCFG_SLOT_IDLE)
 		pcfg_idle_condemn(pool, index, reason, wakes);

@@ -334,8 +334,13 @@ pcfg_reply_next(PcfgReply *reply, PcfgBuffer *buf, PcfgFrame *frame, size_t *nee
 }
 
 bool
+pcfg_reply_is_settled(const PcfgReply *reply, const PcfgBuffer *buf)
+{
+	return !reply->bad && reply->done && buf->parsed == buf->filled;
+}
+
+bool
 pcfg_reply_is_clean(const PcfgReply *reply, const PcfgBuffer *buf)
 {
-	return !reply->bad && reply->done && reply->status == 'I' &&
-		buf->parsed == buf->filled;
+	return pcfg_reply_is_settled(reply, buf) && reply->status == 'I';
 }

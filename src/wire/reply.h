@@ -91,6 +91,12 @@ extern PcfgEvent pcfg_reply_next(PcfgReply *reply, PcfgBuffer *buf,
 								 PcfgFrame *frame, size_t *need);
 
 /*
+ * True when all expected replies came and no byte is left; a transaction may
+ * be open.
+ */
+extern bool pcfg_reply_is_settled(const PcfgReply *reply, const PcfgBuffer *buf);
+
+/*
  * True when the connection is provably between two series: all expected
  * replies came, the last ReadyForQuery was idle ('I') and no byte is left.
  */

@@ -435,6 +435,15 @@ cut(Connection *c, PcfgSlot *slot)
 	(void) shutdown(c->sock, SHUT_RDWR);
 }
 
+/* Somebody uses the connection, or keeps it. */
+static PcfgTime
+serve_leased(Connection *c, PcfgSlot *slot, PcfgTime now)
+{
+	if (c->phase == OPEN && pg_atomic_read_u32(&slot->kill) != 0)
+		cut(c, slot);
+	return pcfg_slot_reclaim(c->slot, now);
+}
+
 /* One slot's turn; returns when it wants the next. */
 static PcfgTime
 serve(Connection *c, PcfgTime now)
@@ -478,8 +487,8 @@ serve(Connection *c, PcfgTime now)
 	}
 	if (c->phase == CARING)
 		return serve_caring(c, now);
-	if (c->phase == OPEN && state == PCFG_SLOT_LEASED && pg_atomic_read_u32(&slot->kill) != 0)
-		cut(c, slot);
+	if (state == PCFG_SLOT_LEASED)
+		return serve_leased(c, slot, now);
 	if (c->phase == OPEN && state == PCFG_SLOT_IDLE && pool != PCFG_NONE)
 		return serve_idle(c, pool, now);
 	return PCFG_FOREVER;

@@ -12,7 +12,7 @@ use Time::HiRes qw(time sleep);
 
 our @EXPORT = qw(
   start_local start_remote make_target poll_until fails_with sql_ok
-  remote_sessions run_together start_psql finish_psql kill_psql
+  remote_sessions run_together start_psql finish_psql kill_psql open_psql say_to talk close_psql
   $sslmode $transport make_certificates start_tls_server
 );
 
@@ -220,6 +220,55 @@ sub kill_psql
 
 	$run->{harness}->kill_kill;
 	return $run;
+}
+
+# A psql that is talked to: talk() gives what a statement printed, errors too.
+sub open_psql
+{
+	my ($node, %options) = @_;
+	my $run = { in => '', out => '', err => '', n => 0 };
+
+	$run->{harness} = IPC::Run::start(
+		[ 'psql', '-XqAt', '-d', $node->connstr($options{database} // 'postgres')
+			  . ($options{user} ? " user=$options{user}" : '') ],
+		'<', \$run->{in}, '>', \$run->{out}, '2>', \$run->{err},
+		IPC::Run::timeout($patience * 10));
+	talk($run, '\set VERBOSITY verbose');
+	return $run;
+}
+
+sub say_to
+{
+	my ($run, $sql) = @_;
+
+	$sql .= ';' unless $sql =~ /^(\\.*|\s*)$|;\s*$/;
+	$run->{in} .= "$sql\n";
+	$run->{harness}->pump_nb;
+	return $run;
+}
+
+sub talk
+{
+	my ($run, $sql) = @_;
+	my $mark = 'told ' . ++$run->{n};
+
+	say_to($run, $sql);
+	$run->{in} .= "\\echo $mark\n\\warn $mark\n";
+	$run->{harness}->pump
+	  until $run->{out} =~ /^\Q$mark\E\n/m && $run->{err} =~ /^\Q$mark\E\n/m;
+	my $told = "$run->{out}$run->{err}";
+	$run->{out} = $run->{err} = '';
+	$told =~ s/^\Q$mark\E\n//mg;
+	chomp $told;
+	return $told;
+}
+
+sub close_psql
+{
+	my ($run) = @_;
+
+	$run->{in} .= "\\q\n";
+	eval { $run->{harness}->finish; };
 }
 
 # Many sessions at once, one for each script; returns their runs.
