@@ -223,6 +223,14 @@ LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED;
 COMMENT ON FUNCTION pool_config.release(text) IS
 'Ends acquire(): the connection goes back to the pool, and nobody meets what was set there. A transaction that is open on it is rolled back, with a warning. False when the current role has acquired none, or it was lost.';
 
+CREATE FUNCTION pool_config.join_transaction(
+    target text, isolation text DEFAULT 'read committed', read_only bool DEFAULT false)
+RETURNS void
+AS 'MODULE_PATHNAME', 'pcfg_sql_join_transaction'
+LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED COST 1000;
+COMMENT ON FUNCTION pool_config.join_transaction(text, text, bool) IS
+'From here to the end of the local transaction, what the current role runs on the target is one transaction there: it commits just before the local one does and is rolled back with it, and what a subtransaction did (a block with EXCEPTION in PL/pgSQL, SAVEPOINT) is undone when that rolls back. It begins with the first statement; a transaction that ran none is told by a warning. Several targets may be joined: their COMMITs are sent together. This is not two-phase commit. When a remote refuses its COMMIT, the local transaction rolls back, and those on other targets may be committed: 08007 says which, also when the answer to a COMMIT is lost. And after the remotes have committed, the local commit can still fail, if seldom: a serialization failure, a full disk, a crash. PREPARE TRANSACTION is refused. Other roles, SECURITY DEFINER functions among them, are not part of it.';
+
 CREATE FUNCTION pool_config.notifications(
     target text, wait float8 DEFAULT 0,
     OUT notify_name text, OUT be_pid int, OUT extra text)

@@ -29,17 +29,19 @@
 #define PING_SHARE		4
 
 /*
- * Messages that may come at any time: notices, notifications, parameter
- * changes (a reload of the remote sends those) other than of the encoding we
- * rely on.
+ * Takes a message that may come at any time: a notice, a notification, a
+ * parameter change (a reload of the remote sends those).  False for any other
+ * message, and for a change of the encoding that we rely on.
  */
 static bool
-is_harmless(const PcfgFrame *frame)
+take_frame(const PcfgFrame *frame, PcfgNotifications *notifications)
 {
 	PcfgReader	r;
 
-	if (frame->type == 'N' || frame->type == 'A')
+	if (frame->type == 'N')
 		return true;
+	if (frame->type == 'A')
+		return notifications == NULL || pcfg_notifications_add(notifications, frame);
 	if (frame->type != 'S')
 		return false;
 	pcfg_reader_init(&r, frame->body, frame->len);
@@ -71,9 +73,7 @@ take_harmless(char *data, size_t len, PcfgNotifications *notifications, size_t *
 			case PCFG_FRAME_OK:
 				break;
 		}
-		if (!is_harmless(&frame) ||
-			(frame.type == 'A' && notifications != NULL &&
-			 !pcfg_notifications_add(notifications, &frame)))
+		if (!take_frame(&frame, notifications))
 			return false;
 		*whole = buf.parsed;
 	}
@@ -130,11 +130,15 @@ pcfg_socket_take_idle(PcfgSocket *sock, PcfgNotifications *notifications)
 	}
 }
 
-/* Waits for the answer to a ping; false when it does not come in time. */
+/*
+ * Waits for an answer, and what comes with it; false when it does not come in
+ * time.
+ */
 static bool
-await_ping(PcfgSocket *sock, const PcfgGrant *grant, PcfgReply *reply, PcfgTime doubt_at, PcfgTime limit)
+await(PcfgSocket *sock, const PcfgGrant *grant, PcfgReply *reply,
+	  PcfgNotifications *notifications, PcfgTime doubt_at, PcfgTime limit)
 {
-	char		data[PEEK_MAX];
+	char		data[LISTEN_MAX];
 	PcfgBuffer	buf;
 	bool		doubted = false;
 
@@ -150,11 +154,20 @@ await_ping(PcfgSocket *sock, const PcfgGrant *grant, PcfgReply *reply, PcfgTime 
 		switch (pcfg_reply_next(reply, &buf, &frame, &need))
 		{
 			case PCFG_EVENT_READY:
-				return pcfg_reply_is_clean(reply, &buf);
+				if (notifications == NULL)
+					return pcfg_reply_is_clean(reply, &buf);
+				continue;
+			case PCFG_EVENT_COMPLETE:
+				continue;
 			case PCFG_EVENT_NOTICE:
 			case PCFG_EVENT_NOTIFY:
+			case PCFG_EVENT_PARAMETER:
+				if (!take_frame(&frame, notifications))
+					return false;
 				continue;
 			case PCFG_EVENT_MORE:
+				if (pcfg_reply_is_clean(reply, &buf))
+					return true;
 				break;
 			default:
 				return false;
@@ -186,6 +199,20 @@ await_ping(PcfgSocket *sock, const PcfgGrant *grant, PcfgReply *reply, PcfgTime 
 	}
 }
 
+/* Others are asked, and one more is dialled, when it takes half of that. */
+static PcfgTime
+doubt_time(PcfgTime now, PcfgTime limit)
+{
+	return now + Min(PING_DOUBT, (limit - now) / 2);
+}
+
+PcfgTime
+pcfg_ping_limit(PcfgTime now, PcfgTime deadline)
+{
+	return deadline == PCFG_FOREVER ? now + PING_PATIENCE :
+		now + Min(PING_PATIENCE, Max(deadline - now, 0) / PING_SHARE);
+}
+
 /*
  * A round trip without a statement: a Sync, which the remote answers with its
  * state.  It has a short time limit of its own, for there are other
@@ -196,14 +223,23 @@ pcfg_socket_answers_ping(PcfgSocket *sock, const PcfgGrant *grant, PcfgTime dead
 {
 	static const char sync[5] = {'S', 0, 0, 0, 4};
 	PcfgTime	now = pcfg_now();
-	PcfgTime	patience = PING_PATIENCE;
+	PcfgTime	limit = pcfg_ping_limit(now, deadline);
 	PcfgReply	reply;
 
-	if (deadline != PCFG_FOREVER)
-		patience = Min(patience, Max(deadline - now, 0) / PING_SHARE);
 	pcfg_reply_init(&reply);
 	if (!pcfg_reply_expect(&reply, PCFG_STEP_SYNC) ||
 		send(sock->fd, sync, sizeof(sync), MSG_NOSIGNAL | MSG_DONTWAIT) != sizeof(sync))
 		return false;
-	return await_ping(sock, grant, &reply, now + Min(PING_DOUBT, patience / 2), now + patience);
+	return await(sock, grant, &reply, NULL, doubt_time(now, limit), limit);
+}
+
+bool
+pcfg_socket_has_rolled_back(PcfgSocket *sock, const PcfgGrant *grant,
+							PcfgNotifications *notifications, PcfgTime limit)
+{
+	PcfgReply	reply;
+
+	pcfg_reply_init(&reply);
+	return pcfg_reply_expect(&reply, PCFG_STEP_QUERY) &&
+		await(sock, grant, &reply, notifications, doubt_time(pcfg_now(), limit), limit);
 }

@@ -37,4 +37,15 @@ extern bool pcfg_socket_take_idle(PcfgSocket *sock, PcfgNotifications *notificat
 extern bool pcfg_socket_answers_ping(PcfgSocket *sock, const PcfgGrant *grant,
 									 PcfgTime deadline);
 
+/* When a ping that starts now is given up. */
+extern PcfgTime pcfg_ping_limit(PcfgTime now, PcfgTime deadline);
+
+/*
+ * Waits for the answer to the ROLLBACK that the connection was left with, as
+ * for that of a ping.  Notifications are kept unless NULL.
+ */
+extern bool pcfg_socket_has_rolled_back(PcfgSocket *sock, const PcfgGrant *grant,
+										PcfgNotifications *notifications,
+										PcfgTime limit);
+
 #endif							/* PCFG_CHECKOUT_H */

@@ -94,7 +94,7 @@ pcfg_hold_take(PcfgTarget *target)
 
 	watch_transactions();
 	hold->context = context;
-	hold->notifications.context = context;
+	hold->notifications.context = hold->savepoints.context = context;
 	pcfg_lease_take(&hold->lease, target, NULL, NULL);
 
 	/* nothing fails from here on */
@@ -142,12 +142,19 @@ pcfg_hold_listen(PcfgHold *hold)
 								 hold->lease.needs_reset ? NULL : &hold->notifications);
 }
 
+/* What the lease is for. */
+static PcfgHeld
+purpose(const PcfgHold *hold)
+{
+	return hold->joined ? PCFG_HELD_TRANSACTION : PCFG_HELD_ACQUIRE;
+}
+
 void
 pcfg_hold_rest(PcfgHold *hold, char status)
 {
 	hold->status = status;
 	hold->rested_at = pcfg_now();
-	pcfg_lease_rest(&hold->lease, PCFG_HELD_ACQUIRE, status == 'I');
+	pcfg_lease_rest(&hold->lease, purpose(hold), status == 'I');
 }
 
 void
@@ -177,7 +184,9 @@ int
 pcfg_hold_tell_lost(PcfgHold *hold)
 {
 	hold->told = true;
-	return errhint("What was set, prepared or begun there is gone. After this transaction calls use other connections; acquire() keeps a new one.");
+	return errhint(hold->joined ?
+				   "The local transaction has to be rolled back, as the remote one is." :
+				   "What was set, prepared or begun there is gone. After this transaction calls use other connections; acquire() keeps a new one.");
 }
 
 void
@@ -185,7 +194,9 @@ pcfg_hold_raise_lost(PcfgHold *hold)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_CONNECTION_FAILURE),
-			 errmsg("the connection that this session had acquired to target \"%s\" is lost",
+			 errmsg(hold->joined ?
+					"the connection of the joined transaction on target \"%s\" is lost" :
+					"the connection that this session had acquired to target \"%s\" is lost",
 					hold->name),
 			 errdetail_loss(hold),
 			 pcfg_hold_tell_lost(hold)));
@@ -204,21 +215,46 @@ require_mapping(PcfgHold *hold, const PcfgTarget *target)
 	pcfg_hold_lose(hold);
 	ereport(ERROR,
 			(errcode(ERRCODE_CONNECTION_FAILURE),
-			 errmsg("the connection that this session had acquired to target \"%s\" was closed",
+			 errmsg("the connection that this session kept to target \"%s\" was closed",
 					hold->name),
 			 errdetail("The role has another user mapping now. The statement was not run."),
 			 pcfg_hold_tell_lost(hold)));
 }
 
+/*
+ * The answer to a ROLLBACK is read, or else what came while nobody asked.  An
+ * interrupt may come in the midst of that answer.
+ */
+static bool
+catch_up(PcfgHold *hold)
+{
+	bool		ok;
+
+	if (!hold->lease.owed)
+		return pcfg_hold_listen(hold);
+	PG_TRY();
+	{
+		ok = pcfg_socket_has_rolled_back(hold->lease.socket, &hold->lease.grant,
+										 &hold->notifications,
+										 pcfg_target_pool_deadline(hold->lease.target, pcfg_now()));
+	}
+	PG_CATCH();
+	{
+		pcfg_hold_lose(hold);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	hold->lease.owed = false;
+	return ok;
+}
+
 void
-pcfg_hold_begin(PcfgHold *hold, const PcfgTarget *target)
+pcfg_hold_resume(PcfgHold *hold)
 {
 	require_rest(hold);
-	require_mapping(hold, target);
 	if (!hold->lost)
 	{
-		pcfg_lease_check(&hold->lease, target);
-		if (pcfg_lease_resume(&hold->lease) && pcfg_hold_listen(hold))
+		if (pcfg_lease_resume(&hold->lease) && catch_up(hold))
 		{
 			hold->rested_at = 0;
 			return;
@@ -229,17 +265,109 @@ pcfg_hold_begin(PcfgHold *hold, const PcfgTarget *target)
 	pcfg_hold_raise_lost(hold);
 }
 
+void
+pcfg_hold_begin(PcfgHold *hold, const PcfgTarget *target)
+{
+	require_rest(hold);
+	require_mapping(hold, target);
+	pcfg_hold_require_joined(hold);
+	if (!hold->lost)
+		pcfg_lease_check(&hold->lease, target);
+	pcfg_hold_resume(hold);
+}
+
+/* ----------------------------------------------------------------
+ * joined transactions
+ * ----------------------------------------------------------------
+ */
+
+void
+pcfg_hold_acquire(PcfgHold *hold)
+{
+	hold->depth++;
+	hold->acquired = true;
+}
+
+void
+pcfg_hold_join(PcfgHold *hold, const char *begin)
+{
+	strlcpy(hold->begin, begin, sizeof(hold->begin));
+	hold->joined = true;
+	hold->begun = hold->ended = false;
+	pcfg_hold_rest(hold, hold->status);
+}
+
+List *
+pcfg_hold_prelude(PcfgHold *hold)
+{
+	List	   *begin = NIL;
+
+	if (!hold->joined)
+		return NIL;
+	if (!hold->begun)
+		begin = list_make1(pstrdup(hold->begin));
+	return list_concat(begin, pcfg_savepoints_prelude(&hold->savepoints,
+													  GetCurrentTransactionNestLevel()));
+}
+
+void
+pcfg_hold_prelude_done(PcfgHold *hold)
+{
+	hold->begun = true;
+	pcfg_savepoints_done(&hold->savepoints, GetCurrentTransactionNestLevel());
+}
+
+void
+pcfg_hold_require_joined(const PcfgHold *hold)
+{
+	if (hold->joined && hold->ended)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_TRANSACTION_TERMINATION),
+				 errmsg("a statement began or ended a transaction on target \"%s\", where one is joined to the local transaction",
+						hold->name),
+				 errdetail("The joined transaction begins and ends with the local one.")));
+}
+
+void
+pcfg_hold_part(PcfgHold *hold)
+{
+	PcfgSavepoints *s = &hold->savepoints;
+
+	hold->joined = hold->begun = hold->ended = false;
+	s->n = s->nremote = s->rollback = 0;
+	if (is_in_use(hold))
+		pcfg_hold_lose(hold);	/* it never is */
+	if (!hold->lost && hold->status == 'I')
+		pcfg_hold_rest(hold, 'I');
+	else if (!hold->lost)
+	{
+		if (pcfg_lease_roll_back(&hold->lease, PCFG_HELD_ACQUIRE))
+			hold->status = 'I';
+		else
+			pcfg_hold_lose(hold);
+	}
+	if (hold->depth == 0)
+		(void) pcfg_hold_end(hold);
+}
+
+/* ----------------------------------------------------------------
+ * the end
+ * ----------------------------------------------------------------
+ */
+
 /* Gives a connection at rest back, or destroys it where a transaction is open. */
 static void
 give_back(PcfgHold *hold)
 {
 	PcfgTarget *target = hold->lease.target;
+	bool		foreign = hold->acquired || hold->lease.needs_reset;
 
 	if (hold->lost)
 		return;
 	pcfg_lease_give_back(&hold->lease, hold->status == 'I');
-	/* this session, too, is to find nothing of it */
-	target->last.slot = PCFG_NONE;
+	/* this session, too, is to find nothing of what lived there */
+	if (foreign)
+		target->last.slot = PCFG_NONE;
 }
 
 bool

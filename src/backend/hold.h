@@ -19,6 +19,7 @@
 
 #include "backend/lease.h"
 #include "backend/notifications.h"
+#include "backend/savepoints.h"
 
 typedef struct PcfgHold
 {
@@ -32,6 +33,7 @@ typedef struct PcfgHold
 	char		name[PCFG_NAME_LEN];
 
 	int			depth;			/* acquire() less release() */
+	bool		acquired;		/* ever */
 	char		status;			/* of the remote session between calls: 'I',
 								 * 'T', 'E', as in ReadyForQuery */
 	bool		lost;
@@ -39,6 +41,14 @@ typedef struct PcfgHold
 	PcfgTime	rested_at;		/* 0 = in use, or lost while it was */
 	PcfgTime	patience;		/* idle_lease_timeout */
 	PcfgNotifications notifications;
+
+	/* the transaction that is joined to the local one */
+	bool		joined;
+	bool		begun;			/* ... at the remote, too */
+	bool		ended;			/* by a statement: nothing good can come of it */
+	char		begin[100];		/* the statement */
+	PcfgSavepoints savepoints;
+
 	struct PcfgHold *next;
 } PcfgHold;
 
@@ -57,8 +67,20 @@ pcfg_hold_find(const PcfgTarget *target)
 /* The one of the current role for a name, which may be no target any more. */
 extern PcfgHold *pcfg_hold_by_name(const char *name);
 
-/* Leases a connection to be kept, at rest.  Errors: those of a lease. */
+/*
+ * Leases a connection to be kept, at rest.  The caller says at once what for:
+ * acquired, or joined.  Errors: those of a lease.
+ */
 extern PcfgHold *pcfg_hold_take(PcfgTarget *target);
+extern void pcfg_hold_acquire(PcfgHold *hold);
+extern void pcfg_hold_join(PcfgHold *hold, const char *begin);
+
+/*
+ * The joined transaction is over, one way or the other: an open one is rolled
+ * back, and the connection given back unless it is acquired.  Never fails,
+ * waits for nothing.
+ */
+extern void pcfg_hold_part(PcfgHold *hold);
 
 /* Whether it is lost, or was taken back, as far as is known without a use. */
 extern bool pcfg_hold_is_lost(const PcfgHold *hold);
@@ -69,6 +91,19 @@ extern bool pcfg_hold_is_lost(const PcfgHold *hold);
  * call; 2F003.
  */
 extern void pcfg_hold_begin(PcfgHold *hold, const PcfgTarget *target);
+
+/* The same without a look at rights: for the end of a transaction. */
+extern void pcfg_hold_resume(PcfgHold *hold);
+
+/*
+ * What goes before the next statement of a joined transaction, and that it
+ * was carried out.
+ */
+extern List *pcfg_hold_prelude(PcfgHold *hold);
+extern void pcfg_hold_prelude_done(PcfgHold *hold);
+
+/* Error 2D000 when a statement ended the transaction that was joined. */
+extern void pcfg_hold_require_joined(const PcfgHold *hold);
 
 /*
  * It ends: at rest in that state of the remote session, or with the

@@ -15,6 +15,8 @@
  */
 #include "shared/compat.h"
 
+#include <sys/socket.h>
+
 #include "backend/checkout.h"
 #include "backend/lease.h"
 #include "mb/pg_wchar.h"
@@ -443,15 +445,25 @@ is_sound(const PcfgLease *lease, PcfgSlot *slot, PcfgCloseReason *reason)
 	return !pcfg_word_condemned(pg_atomic_read_u64(&slot->word));
 }
 
-/* Whether its socket is there and quiet, and the remote answers if need be. */
+/*
+ * Whether its socket is there and quiet, and the remote answers if need be, or
+ * answers the ROLLBACK that it was told.
+ */
 static bool
-is_alive(const PcfgLease *lease, const PcfgSlot *slot, PcfgTime deadline,
-		 PcfgCloseReason *reason)
+is_alive(const PcfgLease *lease, PcfgSlot *slot, PcfgTime deadline, PcfgCloseReason *reason)
 {
 	*reason = PCFG_CLOSE_UNKNOWN;
 	if (lease->socket == NULL)
 		return false;
 	*reason = PCFG_CLOSE_PING;
+	if (slot->owed)
+	{
+		if (!pcfg_socket_has_rolled_back(lease->socket, &lease->grant, NULL,
+										 pcfg_ping_limit(pcfg_now(), deadline)))
+			return false;
+		slot->owed = false;
+		return true;
+	}
 	if (!pcfg_socket_is_quiet(lease->socket))
 		return false;
 	if (!needs_ping(lease, slot))
@@ -567,6 +579,21 @@ pcfg_lease_resume(PcfgLease *lease)
 	return lease->socket != NULL;
 }
 
+bool
+pcfg_lease_roll_back(PcfgLease *lease, PcfgHeld purpose)
+{
+	static const char rollback[14] = "Q\0\0\0\15ROLLBACK";
+	ssize_t		sent;
+
+	if (!pcfg_lease_resume(lease))
+		return false;
+	sent = send(lease->socket->fd, rollback, sizeof(rollback), MSG_NOSIGNAL | MSG_DONTWAIT);
+	/* nothing runs there, whatever became of it */
+	pcfg_lease_rest(lease, purpose, sent == sizeof(rollback));
+	lease->owed = lease->idle;
+	return lease->owed;
+}
+
 void
 pcfg_lease_check(const PcfgLease *lease, const PcfgTarget *target)
 {
@@ -614,6 +641,9 @@ pcfg_lease_give_back(PcfgLease *lease, bool clean)
 
 	if (lease->demoted)
 		pcfg_steer_recycle_pool(target->pool, target->serial);
+
+	if (clean && lease->owed && pcfg_grant_stands(&lease->grant))
+		pcfg_slots[slot].owed = true;
 
 	/* our copy is closed before the slot is anybody else's concern */
 	if (!clean)

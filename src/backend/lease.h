@@ -37,6 +37,7 @@ typedef struct PcfgLease
 	bool		resting;		/* kept beyond a call, and not in use: nothing
 								 * runs there that could be cancelled */
 	bool		idle;			/* resting outside a remote transaction */
+	bool		owed;			/* the answer to a ROLLBACK is unread */
 	PcfgComposer compose;		/* NULL = nothing is known beforehand */
 	void	   *compose_arg;
 	struct PcfgLease *next;		/* of this process's leases */
@@ -79,6 +80,14 @@ extern void pcfg_lease_rest(PcfgLease *lease, PcfgHeld held, bool idle);
  * ended.  Looks at nothing else.
  */
 extern bool pcfg_lease_resume(PcfgLease *lease);
+
+/*
+ * Tells the remote to roll back, of a lease at rest in a transaction.  A
+ * single send that does not wait, and no receive: whoever uses the connection
+ * next reads the answer.  So it may stand in an error path.  False: it could
+ * not be said, and the lease is to be ended, not clean.
+ */
+extern bool pcfg_lease_roll_back(PcfgLease *lease, PcfgHeld held);
 
 /*
  * dblink's second rule for a connection that is in use already: the role may

@@ -30,11 +30,11 @@ pcfg_run_next_series(PcfgRun *run)
 }
 
 /*
- * Sends as much of the series as goes without waiting.  A failure ends the
- * sending; what the remote said before it went is still to be read.
+ * A failure ends the sending; what the remote said before it went is still to
+ * be read.
  */
-static void
-send_more(PcfgRun *run)
+void
+pcfg_run_send(PcfgRun *run)
 {
 	while (run->sent < run->series.len && !run->send_failed)
 	{
@@ -127,6 +127,10 @@ take_tag(PcfgRun *run, const PcfgFrame *frame)
 	tag[len] = '\0';
 	if (!pg_verify_mbstr(GetDatabaseEncoding(), tag, (int) len, true))
 		raise_protocol_violation(run, "A command tag is malformed.");
+	/* ROLLBACK may be one to a savepoint: the state tells what it was */
+	if (strcmp(tag, "COMMIT") == 0 || strcmp(tag, "BEGIN") == 0 ||
+		strcmp(tag, "START TRANSACTION") == 0 || strcmp(tag, "PREPARE TRANSACTION") == 0)
+		run->transaction = true;
 }
 
 bool
@@ -157,7 +161,7 @@ refuse_copy_in(PcfgRun *run)
 	run->copy = true;
 	pcfg_run_next_series(run);
 	pcfg_series_build_copy_fail(&run->series);
-	send_more(run);
+	pcfg_run_send(run);
 }
 
 static void
@@ -315,10 +319,21 @@ exchange(PcfgRun *run, size_t need)
 	}
 	CHECK_FOR_INTERRUPTS();
 	if (happened & WL_SOCKET_WRITEABLE)
-		send_more(run);
+		pcfg_run_send(run);
 	if (happened & WL_SOCKET_READABLE)
 		return receive(run);
 	return true;
+}
+
+/*
+ * Whether more came behind the answer, on a connection that is listened on:
+ * notifications, which are taken, or it would seem to be out of step.
+ */
+static bool
+listens_on(const PcfgRun *run)
+{
+	return run->notifications != NULL && run->reply.done &&
+		run->inbox.buffer.parsed < run->inbox.buffer.filled;
 }
 
 void
@@ -326,7 +341,7 @@ pcfg_run_converse(PcfgRun *run)
 {
 	size_t		need = 0;
 
-	send_more(run);
+	pcfg_run_send(run);
 	PCFG_FAILPOINT(sent);
 	if (run->send_failed && run->sent == 0)
 	{
@@ -340,9 +355,12 @@ pcfg_run_converse(PcfgRun *run)
 
 		if (event != PCFG_EVENT_MORE)
 		{
-			if (take_event(run, event, &frame))
+			if (take_event(run, event, &frame) && !listens_on(run))
 				return;
 		}
+		else if (run->reply.done &&
+				 pcfg_reply_is_settled(&run->reply, &run->inbox.buffer))
+			return;
 		else if (!exchange(run, need))
 			return;
 	}

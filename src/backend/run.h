@@ -71,12 +71,16 @@ typedef struct PcfgRun
 	int			completed;		/* statements that ran to their end */
 	bool		copy;			/* there was a COPY, whose data went nowhere */
 	size_t		copied;			/* bytes of it */
+	bool		transaction;	/* some statement began or ended one */
 	bool		style_changed;	/* text of the next call may look different */
 	bool		reporting;		/* a notice, which names its place itself */
 } PcfgRun;
 
 /* Counts the last series as said, frees it, and makes ready for the next. */
 extern void pcfg_run_next_series(PcfgRun *run);
+
+/* Sends as much of the series as goes without waiting. */
+extern void pcfg_run_send(PcfgRun *run);
 
 /*
  * Says the series and takes the answers: to the end, to the loss of the

@@ -15,13 +15,15 @@
 /* Statements closed in passing, at most that many a series. */
 #define CLOSES_MAX	8
 
+/* Besides init_sql: a reset, a transaction, savepoints, the caller's. */
+#define OWN_STEPS	9
+
 /*
- * What brings the session to where a new one starts, and no further.
  * init_sql has a transaction of its own: what fails behind it must not undo
  * it, and VACUUM must find none open.
  */
-static List *
-reset_statements(const PcfgTarget *target)
+List *
+pcfg_series_reset(const PcfgTarget *target)
 {
 	List	   *init;
 
@@ -46,7 +48,7 @@ expect(PcfgReply *reply, PcfgStep step, const PcfgTarget *target)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				 errmsg("init_sql of target \"%s\" has too many statements", target->name),
-				 errdetail("At most %d are possible.", PCFG_MAX_STEPS - 5 - CLOSES_MAX),
+				 errdetail("At most %d are possible.", PCFG_MAX_STEPS - OWN_STEPS - CLOSES_MAX),
 				 errhint("Combine them: SELECT set_config(...), set_config(...).")));
 }
 
@@ -76,12 +78,12 @@ write_statement(PcfgWriter *w, const PcfgStatement *statement, const PcfgPlanned
 }
 
 static size_t
-resets_bound(List *resets)
+list_bound(List *statements)
 {
 	size_t		bound = 0;
 	ListCell   *lc;
 
-	foreach(lc, resets)
+	foreach(lc, statements)
 		bound += pcfg_statement_bound(0, strlen(lfirst(lc)), NULL, 0, 0);
 	return bound;
 }
@@ -89,18 +91,18 @@ resets_bound(List *resets)
 /* Starts the series and the list of what is owed with these. */
 static void
 begin(PcfgSeries *series, PcfgWriter *w, size_t bound, PcfgReply *reply,
-	  List *resets, const PcfgTarget *target)
+	  List *before, const PcfgTarget *target)
 {
 	ListCell   *lc;
 
-	bound += resets_bound(resets);
+	bound += list_bound(before);
 	if (bound > PCFG_FRAME_MAX)
 		raise_too_long(target);
 	series->data = palloc_extended(bound, MCXT_ALLOC_HUGE);
-	series->own_step = list_length(resets);
+	series->own_step = list_length(before);
 	pcfg_reply_init(reply);
 	pcfg_writer_init(w, series->data, bound);
-	foreach(lc, resets)
+	foreach(lc, before)
 	{
 		pcfg_write_command(w, lfirst(lc));
 		expect(reply, PCFG_STEP_COMMAND, target);
@@ -117,11 +119,10 @@ end(PcfgSeries *series, const PcfgWriter *w, const PcfgTarget *target)
 
 void
 pcfg_series_build(PcfgSeries *series, PcfgReply *reply, const PcfgTarget *target,
-				  bool reset, PcfgStatementCache *cache,
+				  List *before, PcfgStatementCache *cache,
 				  const PcfgStatement *statement, const PcfgPlanned *planned,
 				  const int16 *formats, int nformats)
 {
-	List	   *resets = reset ? reset_statements(target) : NIL;
 	size_t		bound = pcfg_statement_bound(PCFG_STATEMENT_NAME_LEN, strlen(statement->sql),
 											 statement->params, statement->nparams, nformats);
 	char		closed[PCFG_STATEMENT_NAME_LEN];
@@ -129,7 +130,7 @@ pcfg_series_build(PcfgSeries *series, PcfgReply *reply, const PcfgTarget *target
 	int			i;
 
 	bound += CLOSES_MAX * pcfg_statement_bound(PCFG_STATEMENT_NAME_LEN, 0, NULL, 0, 0);
-	begin(series, &w, bound, reply, resets, target);
+	begin(series, &w, bound, reply, before, target);
 	for (i = 0; i < CLOSES_MAX && pcfg_statements_next_closed(cache, closed); i++)
 	{
 		pcfg_write_close_statement(&w, closed);
@@ -157,7 +158,6 @@ pcfg_series_build(PcfgSeries *series, PcfgReply *reply, const PcfgTarget *target
 		expect(reply, PCFG_STEP_SYNC, target);
 	}
 	end(series, &w, target);
-	list_free(resets);
 }
 
 bool
@@ -183,7 +183,7 @@ pcfg_series_resets_alone(int server_version)
 void
 pcfg_series_build_reset(PcfgSeries *series, PcfgReply *reply, const PcfgTarget *target)
 {
-	List	   *resets = reset_statements(target);
+	List	   *resets = pcfg_series_reset(target);
 	PcfgWriter	w;
 
 	begin(series, &w, pcfg_statement_bound(0, 0, NULL, 0, 0), reply, resets, target);

@@ -30,19 +30,25 @@ typedef struct PcfgSeries
 	char	   *data;			/* NULL = none */
 	size_t		len;
 	int			own_step;		/* first step of the caller's; what is before it
-								 * are resets */
+								 * is ours: a reset, savepoints */
 } PcfgSeries;
 
 /*
+ * What brings the session to where a new one starts, and no further: the
+ * statements of a reset.
+ */
+extern List *pcfg_series_reset(const PcfgTarget *target);
+
+/*
  * Builds the series in the current context, and tells the machine what is
- * owed: the reset if wanted, Closes that are due, the statement as planned
+ * owed: the statements of the list "before" (they are not freed), Closes that are due, the statement as planned
  * with its rows in these formats.  One Sync stands at the end, or none behind
  * a simple statement; none stands before it, so that the remote skips the
  * statement when the reset fails.  Errors: 54000 too long, or too many
  * statements of init_sql.
  */
 extern void pcfg_series_build(PcfgSeries *series, PcfgReply *reply,
-							  const PcfgTarget *target, bool reset,
+							  const PcfgTarget *target, List *before,
 							  PcfgStatementCache *cache,
 							  const PcfgStatement *statement,
 							  const PcfgPlanned *planned,

@@ -72,7 +72,7 @@ plan(PcfgRun *run, bool in_transaction)
 }
 
 static void
-build_series(PcfgRun *run, bool reset)
+build_series(PcfgRun *run, List *before)
 {
 	const int16 *formats = NULL;
 	int			nformats = 0;
@@ -81,7 +81,7 @@ build_series(PcfgRun *run, bool reset)
 		formats = pcfg_rows_formats(run->rows, &nformats);
 	run->spoken = true;
 	pcfg_run_next_series(run);
-	pcfg_series_build(&run->series, &run->reply, run->lease->target, reset, run->cache,
+	pcfg_series_build(&run->series, &run->reply, run->lease->target, before, run->cache,
 					  run->statement, &run->planned, formats, nformats);
 }
 
@@ -192,6 +192,8 @@ judge(const PcfgRun *run, PcfgHold *hold)
 				 errhint("Use pool_config.exec() for statements without a result.")));
 	if (hold == NULL)
 		warn_of_state(run);
+	else
+		pcfg_hold_require_joined(hold);
 }
 
 /* ----------------------------------------------------------------
@@ -271,7 +273,7 @@ run_unprepared(PcfgRun *run)
 	memset(run->outcome, 0, sizeof(*run->outcome));
 	run->error = NULL;
 	run->answered = false;
-	build_series(run, false);
+	build_series(run, NIL);
 	pcfg_run_converse(run);
 }
 
@@ -301,7 +303,8 @@ compose(PcfgLease *lease, void *arg, size_t *len)
 		pcfg_statement_bound(0, strlen(statement->sql), statement->params,
 							 statement->nparams, 0) > PCFG_POST_MAX)
 		return NULL;
-	build_series(run, lease->target->policy.value[PCFG_POOLER] != PCFG_POOLER_TRANSACTION);
+	build_series(run, lease->target->policy.value[PCFG_POOLER] == PCFG_POOLER_TRANSACTION ?
+				 NIL : pcfg_series_reset(lease->target));
 	*len = run->series.len;
 	return run->series.data;
 }
@@ -325,9 +328,10 @@ await_answer(PcfgRun *run)
  * there any more.
  */
 static void
-speak(PcfgRun *run, const PcfgHold *hold)
+speak(PcfgRun *run, PcfgHold *hold)
 {
 	bool		reset = run->lease->needs_reset;
+	List	   *before = NIL;
 
 	if (run->lease->grant.sent)
 	{
@@ -339,10 +343,13 @@ speak(PcfgRun *run, const PcfgHold *hold)
 	{
 		if (!reset_alone(run))
 			return;
-		reset = false;
 	}
-	plan(run, hold != NULL && hold->status != 'I');
-	build_series(run, reset);
+	else if (reset)
+		before = pcfg_series_reset(run->lease->target);
+	if (hold != NULL)
+		before = list_concat(before, pcfg_hold_prelude(hold));
+	plan(run, hold != NULL && (hold->joined || hold->status != 'I'));
+	build_series(run, before);
 	pcfg_run_converse(run);
 	if (is_stale(run))
 		run_unprepared(run);
@@ -366,6 +373,17 @@ remember(PcfgRun *run, bool clean)
 	if (run->error != NULL || run->completed != 1 ||
 		((run->rows == NULL || run->no_columns) && strncmp(tag, "SELECT", 6) == 0))
 		pcfg_statements_void(run->cache);
+}
+
+/* All was carried out that went before the caller's statement. */
+static void
+settle(PcfgRun *run, PcfgHold *hold)
+{
+	run->lease->needs_reset = false;
+	if (hold == NULL || !hold->joined)
+		return;
+	pcfg_hold_prelude_done(hold);
+	hold->ended = run->transaction || run->reply.status == 'I';
 }
 
 /*
@@ -415,7 +433,7 @@ run_once(PcfgRun *run, PcfgHold *hold)
 		ending = find_ending(run, hold);
 		remember(run, ending == SETTLED);
 		if (ending == SETTLED)
-			run->lease->needs_reset = false;
+			settle(run, hold);
 		PCFG_FAILPOINT(answered);
 		error_context_stack = callback.previous;
 	}

@@ -3,7 +3,7 @@
  * backend/sql_transaction.c
  *	  The SQL functions that keep a connection beyond a call.
  *
- * Floor 10; backends.
+ * Floor 11; backends.
  *
  *-------------------------------------------------------------------------
  */
@@ -13,6 +13,7 @@
 
 #include "backend/hold.h"
 #include "backend/session.h"
+#include "backend/transaction.h"
 #include "backend/version.h"
 #include "fmgr.h"
 #include "utils/builtins.h"
@@ -20,6 +21,7 @@
 PCFG_SQL_FUNCTION(pcfg_sql_acquire);
 PCFG_SQL_FUNCTION(pcfg_sql_release);
 PCFG_SQL_FUNCTION(pcfg_sql_notifications);
+PCFG_SQL_FUNCTION(pcfg_sql_join_transaction);
 
 #define LONGEST_WAIT	(365.0 * 24 * 3600)
 
@@ -50,7 +52,7 @@ pcfg_sql_acquire(PG_FUNCTION_ARGS)
 	target = pcfg_target_open(text_to_cstring(PG_GETARG_TEXT_PP(0)));
 	require_session(target);
 	hold = pcfg_hold_find(target);
-	if (hold != NULL && hold->told)
+	if (hold != NULL && hold->told && !hold->joined)
 	{
 		(void) pcfg_hold_end(hold);
 		hold = NULL;
@@ -62,13 +64,14 @@ pcfg_sql_acquire(PG_FUNCTION_ARGS)
 	}
 	else
 		hold = pcfg_hold_take(target);
-	hold->depth++;
+	pcfg_hold_acquire(hold);
 	PG_RETURN_VOID();
 }
 
 /*
  * release(target text) returns boolean: whether there was something to
- * release.  No rights are asked for, nor need the target be there still.
+ * release.  A joined transaction keeps the connection until its end.  No rights
+ * are asked for, nor need the target be there still.
  */
 Datum
 pcfg_sql_release(PG_FUNCTION_ARGS)
@@ -84,7 +87,7 @@ pcfg_sql_release(PG_FUNCTION_ARGS)
 	if (hold == NULL || hold->depth == 0)
 		PG_RETURN_BOOL(false);
 	lost = pcfg_hold_is_lost(hold);
-	if (!lost && hold->depth > 1)
+	if (!lost && (hold->depth > 1 || hold->joined))
 		hold->depth--;
 	else if (pcfg_hold_end(hold))
 		ereport(WARNING,
@@ -189,4 +192,48 @@ pcfg_sql_notifications(PG_FUNCTION_ARGS)
 	use_for_notifications(hold, target, pcfg_now() + (PcfgTime) (wait * PCFG_SECOND));
 	put_notifications(rsinfo, hold);
 	return (Datum) 0;
+}
+
+/* ----------------------------------------------------------------
+ * joined transactions
+ * ----------------------------------------------------------------
+ */
+
+/* The level as SQL writes it; the error names what there is. */
+static const char *
+isolation_level(const char *given)
+{
+	static const char *const levels[] = {
+		"READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE", "READ UNCOMMITTED"
+	};
+	int			i;
+
+	for (i = 0; i < lengthof(levels); i++)
+	{
+		if (pg_strcasecmp(given, levels[i]) == 0)
+			return levels[i];
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("unknown isolation level"),
+			 errhint("Levels are \"read committed\", \"repeatable read\" and \"serializable\".")));
+	return NULL;
+}
+
+/*
+ * join_transaction(target text, isolation text, read_only bool) returns void
+ */
+Datum
+pcfg_sql_join_transaction(PG_FUNCTION_ARGS)
+{
+	const char *level;
+	char	   *begin;
+
+	pcfg_require_arguments(fcinfo, 3);
+	pcfg_session_require_usable();
+	level = isolation_level(text_to_cstring(PG_GETARG_TEXT_PP(1)));
+	begin = psprintf("START TRANSACTION ISOLATION LEVEL %s, READ %s", level,
+					 PG_GETARG_BOOL(2) ? "ONLY" : "WRITE");
+	pcfg_transaction_join(pcfg_target_open(text_to_cstring(PG_GETARG_TEXT_PP(0))), begin);
+	PG_RETURN_VOID();
 }

@@ -566,7 +566,7 @@ offer_post(int index, int procno, uint64 word, const PcfgWakes *wakes)
 {
 	PcfgSlot   *slot = &pcfg_slots[index];
 
-	if (wakes->fresh != index + 1 || !slot->relay || slot->recycle_at <= slot->leased_at ||
+	if (wakes->fresh != index + 1 || !slot->relay || slot->owed || slot->recycle_at <= slot->leased_at ||
 		pg_atomic_read_u32(&pcfg_waiters[procno].posted) == 0)
 		return false;
 	pg_read_barrier();			/* pairs with the one in pcfg_wait_post */

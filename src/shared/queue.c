@@ -112,7 +112,8 @@ pcfg_pool_lease(int index, uint32 serial, const PcfgLastUse *last, bool wait,
 bool
 pcfg_grant_stands(const PcfgGrant *grant)
 {
-	return (pg_atomic_read_u64(&pcfg_slots[grant->slot].word) & ~PCFG_WORD_CONDEMN) == grant->word;
+	return grant->slot != PCFG_NONE &&
+		(pg_atomic_read_u64(&pcfg_slots[grant->slot].word) & ~PCFG_WORD_CONDEMN) == grant->word;
 }
 
 /* My lease ends with the connection; lock held, the grant stands. */
@@ -390,17 +391,23 @@ pcfg_pool_give_back(const PcfgGrant *grant, PcfgReturn how)
 }
 
 /*
- * Begins or ends a rest.  The slot may have another pool by now, or none; it
- * is not mine then, whichever lock is held.
+ * Begins or ends a rest; what the lease is for is said at its beginning.  The
+ * slot may have another pool by now, or none; it is not mine then, whichever
+ * lock is held.
  */
 static bool
 set_rest(const PcfgGrant *grant, PcfgHeld held, bool rests)
 {
-	PcfgSlot   *slot = &pcfg_slots[grant->slot];
-	int			index = slot->pool;
+	PcfgSlot   *slot;
+	int			index;
 	PcfgPool   *pool;
 	bool		mine;
 
+	/* at the end of a process leases end before transactions do */
+	if (grant->slot == PCFG_NONE)
+		return false;
+	slot = &pcfg_slots[grant->slot];
+	index = slot->pool;
 	if (index == PCFG_NONE)
 		return false;
 	pool = &pcfg_pools[index];
@@ -408,7 +415,8 @@ set_rest(const PcfgGrant *grant, PcfgHeld held, bool rests)
 	mine = pcfg_grant_stands(grant);
 	if (mine)
 	{
-		slot->held = held;
+		if (rests)
+			slot->held = held;
 		slot->resting_since = rests ? pcfg_now() : 0;
 	}
 	LWLockRelease(&pool->lock);
@@ -424,5 +432,5 @@ pcfg_pool_rest(const PcfgGrant *grant, PcfgHeld held)
 bool
 pcfg_pool_resume(const PcfgGrant *grant)
 {
-	return set_rest(grant, (PcfgHeld) pcfg_slots[grant->slot].held, false);
+	return set_rest(grant, PCFG_HELD_STATEMENT, false);
 }

@@ -206,6 +206,8 @@ typedef struct PcfgSlot
 	Oid			last_role;		/* effective local role of the last lease */
 	PcfgTime	alive_at;		/* the remote answered last */
 	bool		dirty;			/* not reset since its last lease */
+	bool		owed;			/* it was told to roll back, and its answer is
+								 * unread */
 	PcfgTime	leased_at;
 	PcfgTime	returned_at;
 	uint64		uses;

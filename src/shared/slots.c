@@ -34,7 +34,7 @@ empty_slot(PcfgPool *pool, PcfgSlot *slot, uint64 word)
 	}
 	slot->bytes_received = slot->bytes_sent = 0;
 	slot->pool = PCFG_NONE;
-	slot->relay = slot->dirty = slot->password_used = false;
+	slot->relay = slot->dirty = slot->owed = slot->password_used = false;
 	slot->remote_pid = 0;
 	pg_atomic_write_u32(&slot->kill, 0);
 	pool->nopen--;
@@ -135,7 +135,7 @@ pcfg_slot_connected(int index, int remote_pid, int server_version,
 	slot->jitter = pg_prng_double(&pg_global_prng_state) * 0.1;
 	slot->recycle_at = pcfg_recycle_time(&pool->policy, slot);
 	slot->last_role = InvalidOid;
-	slot->dirty = false;
+	slot->dirty = slot->owed = false;
 	slot->leased_at = 0;
 	slot->uses = slot->bytes_sent = slot->bytes_received = 0;
 	pool->nconnecting--;
@@ -503,6 +503,7 @@ pcfg_slot_return_from_care(const PcfgGrant *grant, PcfgCare care, bool ok)
 	if (ok)
 	{
 		slot->alive_at = pcfg_now();
+		slot->owed = false;
 		if (care == PCFG_CARE_RESET)
 			slot->dirty = false;
 	}

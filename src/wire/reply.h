@@ -36,7 +36,7 @@ typedef enum PcfgStep
 	PCFG_STEP_SYNC				/* Sync: Z */
 } PcfgStep;
 
-#define PCFG_MAX_STEPS	32
+#define PCFG_MAX_STEPS	36
 
 typedef enum PcfgEvent
 {

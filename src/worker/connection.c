@@ -386,7 +386,8 @@ begin_care(Connection *c, PcfgCare care, const PcfgCredentialSet *set)
 		c->care = care;
 		set_phase(c, CARING);
 		PCFG_FAILPOINT(worker_cares);
-		c->exchange = pcfg_exchange_start(c->sock, statements, n, NULL, care_ended, c);
+		c->exchange = pcfg_exchange_start(c->sock, pcfg_slots[c->slot].owed, statements, n,
+										  NULL, care_ended, c);
 		if (c->exchange == NULL)
 			end_care(c, false);
 	}

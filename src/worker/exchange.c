@@ -128,6 +128,8 @@ take_answers(PcfgExchange *x)
 				finish(x, false, false, "08P01", "the remote sent an over-long message");
 				return false;
 			case PCFG_EVENT_READY:
+				if (!x->reply.done)
+					break;
 				if (pcfg_reply_is_clean(&x->reply, &x->buffer))
 					finish(x, true, false, "", "");
 				else
@@ -208,7 +210,7 @@ socket_ready(void *arg)
 
 /* Writes the series and what is owed for it; false when it does not fit. */
 static bool
-write_series(PcfgExchange *x, size_t size, const char *const *statements, int n,
+write_series(PcfgExchange *x, size_t size, bool owed, const char *const *statements, int n,
 			 const char *question)
 {
 	PcfgWriter	w;
@@ -216,6 +218,8 @@ write_series(PcfgExchange *x, size_t size, const char *const *statements, int n,
 
 	pcfg_reply_init(&x->reply);
 	pcfg_writer_init(&w, x->out, size);
+	if (owed && !pcfg_reply_expect(&x->reply, PCFG_STEP_QUERY))
+		return false;
 	for (i = 0; i < n; i++)
 	{
 		pcfg_write_command(&w, statements[i]);
@@ -225,7 +229,7 @@ write_series(PcfgExchange *x, size_t size, const char *const *statements, int n,
 	x->question = -1;
 	if (question != NULL)
 	{
-		x->question = n;
+		x->question = n + owed;
 		pcfg_write_parse(&w, "", question, NULL, 0);
 		pcfg_write_describe_statement(&w, "");
 		pcfg_write_bind(&w, "", NULL, 0, NULL, 0);
@@ -239,7 +243,7 @@ write_series(PcfgExchange *x, size_t size, const char *const *statements, int n,
 }
 
 PcfgExchange *
-pcfg_exchange_start(int sock, const char *const *statements, int n,
+pcfg_exchange_start(int sock, bool owed, const char *const *statements, int n,
 					const char *question, PcfgExchangeDone done, void *arg)
 {
 	PcfgExchange *x = calloc(1, sizeof(*x));
@@ -260,7 +264,7 @@ pcfg_exchange_start(int sock, const char *const *statements, int n,
 	x->in = malloc(IN_SIZE);
 	if (x->in != NULL)
 		pcfg_buffer_init(&x->buffer, x->in, IN_SIZE);
-	if (x->out == NULL || x->in == NULL || !write_series(x, size, statements, n, question) ||
+	if (x->out == NULL || x->in == NULL || !write_series(x, size, owed, statements, n, question) ||
 		!pcfg_watch_set(&x->watch, sock, PCFG_WATCH_READ | PCFG_WATCH_WRITE))
 	{
 		destroy(x);

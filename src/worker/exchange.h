@@ -29,15 +29,17 @@ typedef struct PcfgExchangeResult
 typedef void (*PcfgExchangeDone) (void *arg, const PcfgExchangeResult *result);
 
 /*
- * Starts one.  "question", unless NULL, is asked last: the first column of its
+ * Starts one.  "owed": the answer to a Query that was sent before comes first.
+ * "question", unless NULL, is asked last: the first column of its
  * first row is told, if it is short; it may fail without harm.  The socket
  * stays the caller's, must not be watched by anybody else meanwhile, and has
  * no time limit: see pcfg_exchange_abandon.  done is called once, from the
  * loop; the exchange is void afterwards.  NULL without memory, or with more
  * statements than fit in a series.
  */
-extern PcfgExchange *pcfg_exchange_start(int sock, const char *const *statements,
-										 int n, const char *question,
+extern PcfgExchange *pcfg_exchange_start(int sock, bool owed,
+										 const char *const *statements, int n,
+										 const char *question,
 										 PcfgExchangeDone done, void *arg);
 
 /* Ends it without a call; the connection is not to be used any more. */

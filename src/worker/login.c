@@ -180,7 +180,7 @@ static void
 start_proof(PcfgLogin *login)
 {
 	login->phase = PROVING;
-	login->proof = pcfg_exchange_start(login->result.sock, login->set->init,
+	login->proof = pcfg_exchange_start(login->result.sock, false, login->set->init,
 									   login->set->ninit,
 									   login->ask_pid ? "SELECT pg_catalog.pg_backend_pid()" : NULL,
 									   proof_ended, login);

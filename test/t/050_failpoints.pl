@@ -48,6 +48,30 @@ for my $place ('granted', 'asked_for_socket', 'got_socket', 'leased', 'sent', 'r
 	}
 }
 
+# --- a connection that is kept, and one in a transaction that is joined
+$remote->safe_psql('postgres', 'CREATE TABLE t (i int); GRANT ALL ON t TO app');
+for my $place ('leased', 'sent', 'received', 'answered', 'ending', 'committing')
+{
+	for my $action ('error', 'cancel', 'terminate', 'fatal')
+	{
+		next if $place eq 'ending' && $action =~ /error|fatal/;
+		my $fail = "SET pool_config.failpoint = '$place $action';";
+		my @options = (on_error_stop => 0);
+		if ($place ne 'committing')
+		{
+			$local->psql('postgres', "SELECT pool_config.acquire('crm'); $leave $fail SELECT pool_config.exec('crm', 'select 1'); SELECT pool_config.release('crm')", @options);
+			poll_until("$place, $action: what was acquired is not leased", \&at_rest, 10);
+			unlike($local->safe_psql('postgres', $look), qr/left/, "... nor met");
+		}
+		my ($rc, $out, $err) = $local->psql('postgres', "\\set VERBOSITY verbose\nBEGIN; SELECT pool_config.join_transaction('crm'); $leave SELECT pool_config.exec('crm', 'insert into t values (1)');\n$fail\nCOMMIT;", @options);
+		like($err, qr/08007.*not known/, "committing, $action: as told") if $place eq 'committing' && $action =~ /error|cancel/;
+		poll_until("$place, $action: what was joined is not leased", \&at_rest, 10);
+		unlike($local->safe_psql('postgres', $look), qr/left/, "... nor met");
+		is(remote_sessions($remote, "state LIKE 'idle in%'"), '0', '... and no transaction is open');
+		ok(works(), "$place, $action: others are served");
+	}
+}
+
 # in the queue
 for my $action ('error', 'cancel', 'terminate', 'fatal')
 {

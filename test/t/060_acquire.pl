@@ -297,6 +297,19 @@ my $one = 'SELECT x FROM pool_config.query';
 	talk($s, q{RESET statement_timeout});
 	$remote->safe_psql('postgres', q{NOTIFY news, 'still'});
 	is(talk($s, "$fetch('crm', 10)"), 'news|t|still', '... and loses nothing');
+
+	# they come at any moment, between the bytes of an answer as well
+	my $notifier = start_psql($remote, join '', map { "NOTIFY news, '$_';\n" } 1 .. 3000);
+	my $got = 0;
+	my $calls = 0;
+	while ($got < 3000 && $calls++ < 20000)
+	{
+		my $told = talk($s, qq{$one('crm', 'select 7 from generate_series(1, 20)') AS t(x int) LIMIT 1; SELECT count(*) FROM pool_config.notifications('crm')});
+		last if $told !~ /^7\n(\d+)$/;
+		$got += $1;
+	}
+	is($got, 3000, 'three thousand of them between calls');
+	finish_psql($notifier);
 	talk($s, q{SELECT pool_config.release('crm')});
 
 	# what a predecessor listened to
