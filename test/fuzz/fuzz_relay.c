@@ -177,6 +177,24 @@ shake_hands(SSL *server)
 	MUST(SSL_is_init_finished(server) && SSL_is_init_finished(client));
 }
 
+/*
+ * Returns how much was taken.  What OpenSSL has begun to send, it wants to be
+ * given again: *begun bytes, 0 if there is nothing.
+ */
+static size_t
+server_says(SSL *server, size_t from, size_t *begun, size_t amount)
+{
+	int			n;
+
+	if (*begun > 0)
+		amount = *begun;
+	ERR_clear_error();
+	fill(from, amount, 0);
+	n = SSL_write(server, piece, (int) amount);
+	*begun = n <= 0 && SSL_get_error(server, n) == SSL_ERROR_WANT_WRITE ? amount : 0;
+	return n > 0 ? (size_t) n : 0;
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -186,6 +204,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	PcfgRelay  *relay;
 	size_t		sent[2] = {0, 0};
 	size_t		got[2] = {0, 0};
+	size_t		begun = 0;
 	bool		server_ended = false;
 	bool		damaged = false;
 	bool		rekeyed = false;
@@ -221,10 +240,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			case 0:				/* the server says something */
 				if (server_ended || damaged || sent[0] > MOST)
 					break;
-				fill(sent[0], amount, 0);
-				n = SSL_write(server, piece, (int) amount);
-				if (n > 0)
-					sent[0] += (size_t) n;
+				sent[0] += server_says(server, sent[0], &begun, amount);
 				break;
 			case 1:				/* the holder says something */
 				if (sent[1] > MOST)
@@ -260,7 +276,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 					got[0] += (size_t) n;
 				}
 				else if (n == 0)
-					MUST(server_ended || damaged);
+					MUST(server_ended || damaged || (rekeyed && relay->ended));
 				break;
 			case 4:
 				(void) serve(&relay->remote_watch);
@@ -301,7 +317,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	{
 		int			idle = 0;
 
-		while (got[0] < sent[0] && idle < 3)
+		while ((got[0] < sent[0] || begun > 0) && idle < 3)
 		{
 			bool		moved = serve(&relay->remote_watch);
 			ssize_t		n;
@@ -321,7 +337,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 				got[1] += (size_t) n;
 				moved = true;
 			}
-			(void) SSL_write(server, piece, 0);
+			if (begun > 0)
+				sent[0] += server_says(server, sent[0], &begun, 0);
 			idle = moved ? 0 : idle + 1;
 		}
 		/* OpenSSL cannot answer a change of keys behind half a record of ours */
