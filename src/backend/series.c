@@ -19,9 +19,16 @@
 #define OWN_STEPS	9
 
 /*
- * init_sql has a transaction of its own: what fails behind it must not undo
- * it, and VACUUM must find none open.
+ * A transaction of their own: what fails behind them must not undo them, VACUUM
+ * must find none open, and from 18 on one that a series leaves open until its
+ * Sync does not end with a Query.
  */
+static List *
+in_transaction(List *statements)
+{
+	return lappend(lcons("BEGIN", statements), "COMMIT");
+}
+
 List *
 pcfg_series_reset(const PcfgTarget *target)
 {
@@ -32,12 +39,10 @@ pcfg_series_reset(const PcfgTarget *target)
 		case PCFG_RESET_AUTO:
 		case PCFG_RESET_ALWAYS:
 			init = pcfg_sql_split(target->init_sql);
-			if (init != NIL)
-				init = lappend(lcons("BEGIN", init), "COMMIT");
-			return lcons("DISCARD ALL", init);
+			return lcons("DISCARD ALL", init == NIL ? NIL : in_transaction(init));
 		default:
 			/* the connection is idle, so cursors are all that may be left */
-			return list_make1("CLOSE ALL");
+			return in_transaction(list_make1("CLOSE ALL"));
 	}
 }
 

@@ -146,6 +146,25 @@ raise_lost(const PcfgRun *run, PcfgHold *hold)
 			 hold != NULL ? pcfg_hold_tell_lost(hold) : 0));
 }
 
+/*
+ * A transaction that a call leaves open ends with it.  A mere BEGIN has done
+ * nothing yet.
+ */
+static void
+require_ended(const PcfgRun *run)
+{
+	const char *tag = run->outcome->tag;
+
+	if (run->reply.status == 'I' || (run->completed == 1 &&
+									 (strcmp(tag, "BEGIN") == 0 || strcmp(tag, "START TRANSACTION") == 0)))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_TRANSACTION_TERMINATION),
+			 errmsg("the statement left a transaction open on target \"%s\"", run->target->name),
+			 errdetail("It was rolled back, with all that was done in it."),
+			 errhint("End it in the same call; or use join_transaction(), or acquire(), which keeps the connection for further calls.")));
+}
+
 /* State that a call leaves behind in the remote session goes astray. */
 static void
 warn_of_state(const PcfgRun *run)
@@ -190,10 +209,13 @@ judge(const PcfgRun *run, PcfgHold *hold)
 				 run->outcome->tag[0] != '\0' ?
 				 errdetail("It was run, and the remote server answered: %s.", run->outcome->tag) : 0,
 				 errhint("Use pool_config.exec() for statements without a result.")));
-	if (hold == NULL)
-		warn_of_state(run);
-	else
+	if (hold != NULL)
 		pcfg_hold_require_joined(hold);
+	else
+	{
+		require_ended(run);
+		warn_of_state(run);
+	}
 }
 
 /* ----------------------------------------------------------------

@@ -180,6 +180,7 @@ kill 'CONT', $all[1];
 is($local->safe_psql('postgres', "SELECT count(*) FROM pool_config.connections WHERE remote_pid = $all[2]"), '1', 'the one that lives stays');
 
 # --- what of a session's state the next one finds
+$remote->safe_psql('postgres', 'CREATE TABLE kept (a text); ALTER TABLE kept OWNER TO app');
 my $look = q{select coalesce(current_setting(''my.mark'', true), '''') || (select count(*) from pg_cursors where name = ''c'')};
 for my $case ([ auto => '0', '10' ], [ always => '0', '0' ], [ rollback => '10', '10' ], [ none => '10', '10' ])
 {
@@ -192,6 +193,9 @@ for my $case ([ auto => '0', '10' ], [ always => '0', '0' ], [ rollback => '10',
 	is((split /\n/, $got)[1], $same_session, "pool_reset $mode, the same session");
 	$local->safe_psql('postgres', qq{SET client_min_messages = error; SELECT pool_config.exec('reset_$mode', 'declare c cursor with hold for select 1')});
 	like(call("reset_$mode", $look), qr/0$/, "pool_reset $mode: no cursor survives a session");
+	sql_ok($local, "SELECT pool_config.exec('reset_$mode', 'vacuum kept')", 'VACUUM', "pool_reset $mode: what comes first leaves no transaction open");
+	$local->safe_psql('postgres', "SELECT pool_config.exec('reset_$mode', 'insert into kept values (''$mode'')')");
+	is($remote->safe_psql('postgres', "SELECT count(*) FROM kept WHERE a = '$mode'"), 1, '... and what comes second is committed');
 }
 sleep 1.5;
 is(call('reset_none', $look), '10', 'pool_reset none: nor does the worker touch it');

@@ -98,6 +98,12 @@ for my $call ('begin', 'start transaction read only', 'prepare transaction \'x\'
 	sql_ok($local, q{SELECT pool_config.exec('crm', 'insert into t values (-7); delete from t where a = -7')}, 'DELETE 1', "$call does not outlive its call");
 	is($remote->safe_psql('postgres', q{SELECT count(*) FROM pg_stat_activity WHERE state LIKE 'idle in%'}), 0, '... nor its transaction');
 }
+for my $call ('begin; insert into t values (-8)', 'insert into t values (-8); begin', 'begin; insert into t values (-8); commit and chain; insert into t values (-9)')
+{
+	fails_with($local, "SELECT pool_config.exec('crm', '$call');", '2D000', 'left a transaction open', "$call: what is lost is told");
+}
+is($remote->safe_psql('postgres', q{SELECT string_agg(a::text, ' ') FROM t WHERE a < 0}), '-8', '... and what was committed stays');
+$remote->safe_psql('postgres', 'DELETE FROM t WHERE a < 0');
 fails_with($local, q{SELECT pool_config.exec('crm', 'select 1; copy t to stdout');}, '0A000', 'output thrown away', 'what was run is told');
 fails_with($local, q{SELECT * FROM pool_config.query('crm', 'copy t from stdin') AS t(a int);}, '0A000', 'was not run', 'so is what was not');
 fails_with($local, q{SELECT * FROM pool_config.query('crm', '/* copy */ COPY t (a) FROM /* x */ -- y
