@@ -291,9 +291,11 @@ def asyncpg_parameters(dsn, **args):
 	inspect.signature(asyncpg.connect).bind(dsn, **args)
 	if isinstance(args.get('timeout'), str):
 		raise TypeError('as asyncio says of a limit that is text')
-	names = ('host', 'port', 'user', 'password', 'passfile', 'database', 'ssl', 'server_settings')
-	addresses, parameters = asyncpg.connect_utils._parse_connect_dsn_and_args(dsn=dsn, direct_tls=False,
-		connect_timeout=args.get('timeout'), **{name: args.get(name) for name in names})
+	read = asyncpg.connect_utils._parse_connect_dsn_and_args
+	# each version has arguments of its own
+	given = {name: args.get(name) for name in inspect.signature(read).parameters}
+	given.update(dsn=dsn, direct_tls=False)
+	addresses, parameters = read(**given)[:2]
 	hosts, ports = [], []
 	for address in addresses:
 		if isinstance(address, str):

@@ -74,7 +74,10 @@ class Theirs:
         return connection, pid
 
     def let_go(self, held):
-        held[0].close()
+        try:
+            held[0].close()
+        except exc.OperationalError as error:
+            raise Lost(str(error))
 
     def run(self, *statements):
         with self.engine.connect() as connection:
@@ -441,7 +444,7 @@ for scenario in scenarios:
         try:
             result = scenario(make)
         except Exception as error:
-            result = f"{type(error).__name__}: {error}".replace("\n", " ")
+            result = " ".join(f"{type(error).__name__}: {error}".split())
         seen.append(" ".join(map(str, result)) if isinstance(result, list) else str(result))
         for pool in pools:
             pool.close()
