@@ -13,6 +13,11 @@
  * all versions of libpq; from 17 on the request is encrypted where its
  * connection is.
  *
+ * A helper may outlive us, and then its end is told to process 1, which in a
+ * container is the postmaster: to that, a child that died of a signal is a
+ * crash of the server.  So it ends with status 0 in every case, and what is
+ * sent to our process group does not end it.
+ *
  *-------------------------------------------------------------------------
  */
 #include "shared/compat.h"
@@ -73,20 +78,33 @@ close_inherited(void)
 		(void) close(fd);
 }
 
-/* The life of a helper; all signals are blocked when it begins. */
+static void
+end_helper(int signo)
+{
+	_exit(0);
+}
+
+/*
+ * The life of a helper; all signals are blocked when it begins.  Its end of
+ * the pipe becomes descriptor 3; -1 = none.
+ */
 static void
 run_helper(const PcfgCancelKey *key, int pipe_end)
 {
+	static const int ours[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGPIPE, SIGUSR1, SIGUSR2, SIGURG};
 	struct itimerval limit = {{0, 0}, {HELPER_LIFE, 0}};
 	sigset_t	none;
 	int			i;
 
-	for (i = 1; i < NSIG; i++)
-		(void) signal(i, SIG_DFL);
+	for (i = 0; i < lengthof(ours); i++)
+		(void) signal(ours[i], SIG_IGN);
+	(void) signal(SIGALRM, end_helper);
 	(void) setitimer(ITIMER_REAL, &limit, NULL);
 	sigemptyset(&none);
 	(void) sigprocmask(SIG_SETMASK, &none, NULL);
-	if (pipe_end != 3)
+	if (pipe_end < 0)
+		(void) close(3);
+	else if (pipe_end != 3)
 		(void) dup2(pipe_end, 3);
 	close_inherited();
 	PGSharedMemoryDetach();
@@ -94,12 +112,20 @@ run_helper(const PcfgCancelKey *key, int pipe_end)
 	_exit(0);
 }
 
+static void
+block_signals(sigset_t *before)
+{
+	sigset_t	all;
+
+	sigfillset(&all);
+	(void) sigprocmask(SIG_SETMASK, &all, before);
+}
+
 /* False when the system refuses. */
 static bool
 start_helper(Helper *helper, PcfgCancelKey *key)
 {
 	int			ends[2];
-	sigset_t	all;
 	sigset_t	before;
 	pid_t		pid;
 
@@ -111,8 +137,7 @@ start_helper(Helper *helper, PcfgCancelKey *key)
 		(void) close(ends[1]);
 		return false;
 	}
-	sigfillset(&all);
-	(void) sigprocmask(SIG_SETMASK, &all, &before);
+	block_signals(&before);
 	pid = fork();
 	if (pid == 0)
 		run_helper(key, ends[1]);
@@ -259,6 +284,36 @@ pcfg_cancel_forget(void *arg)
 		if (helpers[i].key != NULL && helpers[i].key->arg == arg)
 			helpers[i].key->done = NULL;
 	}
+}
+
+/*
+ * One process starts the others, so that our end does not take longer.
+ */
+void
+pcfg_cancel_leave(PcfgCancelKey *const *keys, int n)
+{
+	const PcfgCancelKey *key;
+	sigset_t	before;
+	int			i;
+
+	if (n == 0 && queue_head == NULL)
+		return;
+	block_signals(&before);
+	if (fork() == 0)
+	{
+		for (i = 0; i < n; i++)
+		{
+			if (fork() == 0)
+				run_helper(keys[i], -1);
+		}
+		for (key = queue_head; key != NULL; key = key->next)
+		{
+			if (key->done != NULL && fork() == 0)
+				run_helper(key, -1);
+		}
+		_exit(0);
+	}
+	(void) sigprocmask(SIG_SETMASK, &before, NULL);
 }
 
 int

@@ -36,6 +36,13 @@ extern void pcfg_cancel_send(PcfgCancelKey *key, PcfgCancelled done, void *arg);
 /* done(arg) will not be called any more. */
 extern void pcfg_cancel_forget(void *arg);
 
+/*
+ * Our process ends: these requests and those that wait are sent all the same,
+ * by processes that outlive it for moments.  Waits for nothing; the keys stay
+ * the caller's.
+ */
+extern void pcfg_cancel_leave(PcfgCancelKey *const *keys, int n);
+
 /* Requests under way: their descriptors count. */
 extern int	pcfg_cancel_count(void);
 

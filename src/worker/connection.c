@@ -586,12 +586,50 @@ pcfg_connection_owner_died(uint32 owner, int pid)
 	}
 }
 
+/* Whether something may run there that nobody will wait for. */
+static bool
+may_run(const Connection *c)
+{
+	PcfgSlot   *slot = &pcfg_slots[c->slot];
+
+	switch (pcfg_word_state(pg_atomic_read_u64(&slot->word)))
+	{
+		case PCFG_SLOT_LEASED:
+			return c->phase == OPEN && slot->resting_since == 0;
+		case PCFG_SLOT_CONDEMNED:
+			/* the holder's request may lie unread in his channel */
+			return c->cancel_wanted || slot->in_doubt;
+		default:
+			return false;
+	}
+}
+
+/* Nobody is left to cancel what runs, and the remote does not look at its socket. */
+static void
+cancel_all(void)
+{
+	PcfgCancelKey **keys = malloc(pcfg_shared->nslots * sizeof(*keys));
+	int			n = 0;
+	int			i;
+
+	for (i = 0; keys != NULL && i < pcfg_shared->nslots; i++)
+	{
+		if (connections[i].sock >= 0 && connections[i].key != NULL && may_run(&connections[i]))
+			keys[n++] = connections[i].key;
+	}
+	pcfg_cancel_leave(keys, n);
+	free(keys);
+}
+
 void
 pcfg_connection_shutdown_all(void)
 {
 	int			i;
 
-	for (i = 0; connections != NULL && i < pcfg_shared->nslots; i++)
+	if (connections == NULL)
+		return;
+	cancel_all();
+	for (i = 0; i < pcfg_shared->nslots; i++)
 	{
 		if (connections[i].sock >= 0)
 			(void) shutdown(connections[i].sock, SHUT_RDWR);

@@ -20,6 +20,13 @@ make_target($local, $remote, 'lame', port => $proxy->port, sslmode => 'disable',
 
 sub worker { return $_[0]->safe_psql('postgres', 'SELECT pid FROM pool_config.workers') }
 
+# Of a process: what /proc tells of it.
+sub slurp_status
+{
+	open(my $file, '<', "/proc/$_[0]/status") or return {};
+	return { map { /^(\w+):\s*(\S+)/ ? ($1 => $2) : () } <$file> };
+}
+
 # Calls that wait for an answer, a connection, a login; the remote says nothing.
 sub hang
 {
@@ -64,6 +71,44 @@ for my $mode ('smart', 'fast', 'immediate')
 	finish_psql($_) for @runs;
 	$local->start;
 	sql_ok($local, $call, '42', 'and a new one starts at once');
+}
+
+# --- what runs at a remote ends with the server, and with the worker
+for my $end ('a fast stop', 'the end of the worker')
+{
+	my $run = start_psql($local, q{SELECT pool_config.exec('crm', 'select pg_sleep(62)')});
+	my $sleepers = sub { remote_sessions($remote, q{state = 'active' AND query LIKE '%pg_sleep(62)%'}) };
+	poll_until("a remote statement runs before $end", sub { $sleepers->() == 1 });
+	if ($end =~ /stop/) { $local->stop('fast') }
+	else                { kill 'TERM', worker($local) }
+	poll_until("$end ends it", sub { $sleepers->() == 0 });
+	finish_psql($run);
+	$local->start if $end =~ /stop/;
+	sql_ok($local, $call, '42', "calls work after $end");
+}
+
+# a process that sends a cancel request dies of no signal: in a container the postmaster may be its heir
+SKIP:
+{
+	skip '/proc tells what a process does with signals', 5 unless -r "/proc/$$/status";
+	$proxy->clear;
+	sql_ok($local, q{SELECT pool_config.exec('lame', 'select 1')}, 'SELECT 1', 'a remote that answers, still');
+	$proxy->rule('down type T hold');
+	$proxy->tell('cancels', 'hang');
+	my $worker = worker($local);
+	my $run = start_psql($local, q{SET statement_timeout = '200ms'; SELECT pool_config.exec('lame', 'select 1')});
+	my @helpers;
+	poll_until('a request to cancel hangs', sub {
+		@helpers = grep { (slurp_status($_)->{PPid} // 0) == $worker } map { m{(\d+)} } glob '/proc/[0-9]*';
+		return @helpers == 1;
+	});
+	kill $_, @helpers for 'TERM', 'INT', 'QUIT', 'HUP';
+	my $status = slurp_status($helpers[0]);
+	like($status->{State} // '', qr/^[SRD]/, 'it lives on when the group of the worker is told to end');
+	ok(hex($status->{SigCgt} // 0) >> 13 & 1, 'and hears its alarm');
+	poll_until('which ends it', sub { !slurp_status($helpers[0])->{PPid} });
+	finish_psql($run);
+	$proxy->clear;
 }
 
 # --- a worker that dies every second, under load
