@@ -404,8 +404,9 @@ def killed_in_use(make):
 def transaction_on_return(make):
     pool = make(pool_size=1)
     pool.run("begin" if isinstance(pool, Ours) else "select 1")
-    return ask("select count(*) from pg_stat_activity where application_name = %s "
-               "and state like 'idle in transaction%%'", pool.name)[0][0]
+    until(lambda: ask("select count(*) from pg_stat_activity where application_name = %s "
+                      "and state like 'idle in transaction%%'", pool.name)[0][0] == 0)
+    return "none stays"
 
 
 def setting_by_default(make):
