@@ -127,7 +127,7 @@ rewatch(PcfgRelay *relay)
 	int			remote = 0;
 	int			inner = 0;
 
-	if (relay->down.data == NULL || relay->write_wants_read)
+	if ((relay->down.data == NULL && !relay->read_wants_write) || relay->write_wants_read)
 		remote |= PCFG_WATCH_READ;
 	if (relay->read_wants_write || (relay->up.data != NULL && !relay->write_wants_read))
 		remote |= PCFG_WATCH_WRITE;
