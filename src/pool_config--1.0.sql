@@ -247,7 +247,16 @@ RETURNS regprocedure
 AS 'MODULE_PATHNAME', 'pcfg_sql_create_function'
 LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION pool_config.create_function(text, text, text, bool, bool) IS
-'Makes an ordinary SQL function of a remote statement: SELECT pool_config.create_function(''customer(id int)'', ''crm'', ''select id, name from customers where id = $1''), then SELECT * FROM customer(42). The remote describes the statement, without running it; the function returns a table of its columns, or the command tag when it has none. Arguments have types, so every driver can bind them, and who may run it is told by GRANT EXECUTE; with security_definer its callers need no rights on the target. A column whose type is not known here is refused. replace: a function of that signature is changed. When the remote statement gets other columns later, calls fail with 42804; make the function anew then.';
+'Makes an ordinary SQL function of a remote statement: SELECT pool_config.create_function(''customer(id int)'', ''crm'', ''select id, name from customers where id = $1''), then SELECT * FROM customer(42). The remote describes the statement, without running it; the function returns a table of its columns, or the command tag when it has none. Arguments have types, so every driver can bind them, and who may run it is told by GRANT EXECUTE; with security_definer its callers need no rights on the target. A column whose type is not known here is refused. replace: a function of that signature is changed. When the remote statement gets other columns later, check_functions() tells; make the function anew then.';
+
+CREATE FUNCTION pool_config.check_functions(
+    target text DEFAULT NULL,
+    OUT function regprocedure, OUT ok boolean, OUT detail text)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'pcfg_sql_check_functions'
+LANGUAGE C CALLED ON NULL INPUT VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION pool_config.check_functions(text) IS
+'Whether functions of create_function() are still what the remote has, which describes each of their statements anew and runs none: ok, or not and what has changed (columns that are gone, new or of another type, a table or function that is not there any more, arguments that do not fit). ok is NULL, with the reason, where the remote could not be asked. Those of one target, or of all, that you may execute. After a change: create_function(..., replace => true), or drop it first if its columns differ. SELECT * FROM pool_config.check_functions() WHERE ok IS NOT TRUE.';
 
 --
 -- Seeing
