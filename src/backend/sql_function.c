@@ -36,6 +36,9 @@
 PCFG_SQL_FUNCTION(pcfg_sql_create_function);
 PCFG_SQL_FUNCTION(pcfg_sql_check_functions);
 
+/* What is assumed of a function of which nothing is known. */
+#define ROWS_UNKNOWN	1000.0
+
 /* What a signature says. */
 typedef struct Signature
 {
@@ -267,9 +270,29 @@ make_body(const char *target, const char *sql, const Signature *signature, const
 	return body.data;
 }
 
+/*
+ * How many rows the remote's planner expects.  Servers before 16 cannot be
+ * asked that for parameters whose values are not known.
+ */
+static double
+ask_rows(const char *target, const char *sql, int nargs)
+{
+	char	   *question = psprintf("EXPLAIN (FORMAT JSON%s) %s", nargs > 0 ? ", GENERIC_PLAN" : "", sql);
+	static const char label[] = "\"Plan Rows\": ";
+	const char *found = NULL;
+	char	   *plan = NULL;
+
+	if (nargs > 0 && pcfg_target_open(target)->server_version < 160000)
+		return ROWS_UNKNOWN;
+	/* the outermost node comes first; a quote within a string is escaped */
+	if (pcfg_inquire(target, question, 1, &plan, NULL) == NULL && plan != NULL)
+		found = strstr(plan, label);
+	return found == NULL ? ROWS_UNKNOWN : Max(strtod(found + strlen(label), NULL), 1.0);
+}
+
 static char *
 make_statement(const Signature *signature, const char *columns, const char *body,
-			   bool security_definer, bool replace)
+			   double rows, bool security_definer, bool replace)
 {
 	StringInfoData s;
 	int			i;
@@ -285,9 +308,10 @@ make_statement(const Signature *signature, const char *columns, const char *body
 		appendStringInfo(&s, ") RETURNS TABLE (%s)", columns);
 	else
 		appendStringInfoString(&s, ") RETURNS text");
-	appendStringInfo(&s, " LANGUAGE sql VOLATILE PARALLEL RESTRICTED COST 1000%s%s AS %s",
-					 columns != NULL ? " ROWS 1000" : "",
-					 security_definer ? " SECURITY DEFINER SET search_path = pg_catalog, pg_temp" : "",
+	appendStringInfoString(&s, " LANGUAGE sql VOLATILE PARALLEL RESTRICTED COST 1000");
+	if (columns != NULL)
+		appendStringInfo(&s, " ROWS %.0f", rows);
+	appendStringInfo(&s, "%s AS %s", security_definer ? " SECURITY DEFINER SET search_path = pg_catalog, pg_temp" : "",
 					 quote_literal_cstr(body));
 	return s.data;
 }
@@ -317,6 +341,7 @@ pcfg_sql_create_function(PG_FUNCTION_ARGS)
 	columns = list_columns(described);
 	statement = make_statement(&signature, columns,
 							   make_body(target, sql, &signature, columns),
+							   columns != NULL ? ask_rows(target, sql, signature.nargs) : 0,
 							   PG_GETARG_BOOL(3), PG_GETARG_BOOL(4));
 	if (SPI_execute(statement, false, 0) != SPI_OK_UTILITY)
 		elog(ERROR, "CREATE FUNCTION failed");

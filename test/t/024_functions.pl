@@ -40,6 +40,16 @@ made(q{'search(names text[], u uuid, m kinds.mood, d date, c "char", n name)', '
 sql_ok($local, q{SELECT * FROM search(array['Ada', 'x'], '12345678-9abc-def0-1234-56789abcdef0', 'glad', '1815-12-10', 'c', 'n')}, '1', '... called');
 sql_ok($local, q{PREPARE p AS SELECT name FROM customer($1); EXECUTE p(1)}, 'Ada', 'an untyped parameter of a driver');
 
+# --- what the local planner assumes
+$remote->safe_psql('postgres', 'CREATE TABLE many AS SELECT g AS id FROM generate_series(1, 5000) g; ALTER TABLE many ADD PRIMARY KEY (id); GRANT SELECT ON many TO app; ANALYZE many');
+made(q{'all_of_them()', 'crm', '/* "Plan Rows": 3 */ select id, ''"Plan Rows": 4'' as t from many'}, 'all_of_them()', 'many rows');
+made(q{'one_of_them(int)', 'crm', 'select id from many where id = $1'}, 'one_of_them(integer)', 'one row');
+made(q{'shown()', 'crm', 'show work_mem'}, 'shown()', 'a statement without a plan');
+my $with_parameters = $remote->pg_version >= 16 ? 1 : 1000;
+sql_ok($local, q{SELECT proname, prorows FROM pg_proc WHERE proname IN ('all_of_them', 'one_of_them', 'shown') ORDER BY 1}, "all_of_them|5000\none_of_them|$with_parameters\nshown|1000", 'rows as the remote expects them');
+like($local->safe_psql('postgres', 'EXPLAIN SELECT * FROM all_of_them()'), qr/rows=5000/, 'are what the planner takes');
+$local->safe_psql('postgres', 'DROP FUNCTION all_of_them; DROP FUNCTION one_of_them; DROP FUNCTION shown');
+
 # --- rights are the server's
 my $call = q{SET ROLE alice; SELECT name FROM customer(1);};
 $local->safe_psql('postgres', 'REVOKE EXECUTE ON FUNCTION customer FROM PUBLIC');
