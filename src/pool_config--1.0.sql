@@ -111,6 +111,8 @@ CREATE FUNCTION pool_config.targets(
 RETURNS SETOF record
 AS 'MODULE_PATHNAME', 'pcfg_sql_targets'
 LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED;
+COMMENT ON FUNCTION pool_config.targets() IS
+'The rows of the view of that name, which has the description.';
 
 CREATE VIEW pool_config.targets AS SELECT * FROM pool_config.targets();
 GRANT SELECT ON pool_config.targets TO PUBLIC;
@@ -269,6 +271,8 @@ CREATE FUNCTION pool_config.pools(
 RETURNS SETOF record
 AS 'MODULE_PATHNAME', 'pcfg_sql_pools'
 LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED;
+COMMENT ON FUNCTION pool_config.pools() IS
+'The rows of the view of that name, which has the description.';
 
 CREATE VIEW pool_config.pools AS SELECT * FROM pool_config.pools();
 GRANT SELECT ON pool_config.pools TO PUBLIC;
@@ -284,6 +288,8 @@ CREATE FUNCTION pool_config.connections(
 RETURNS SETOF record
 AS 'MODULE_PATHNAME', 'pcfg_sql_connections'
 LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED;
+COMMENT ON FUNCTION pool_config.connections() IS
+'The rows of the view of that name, which has the description.';
 
 CREATE VIEW pool_config.connections AS SELECT * FROM pool_config.connections();
 GRANT SELECT ON pool_config.connections TO PUBLIC;
@@ -296,6 +302,8 @@ CREATE FUNCTION pool_config.waiters(
 RETURNS SETOF record
 AS 'MODULE_PATHNAME', 'pcfg_sql_waiters'
 LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED;
+COMMENT ON FUNCTION pool_config.waiters() IS
+'The rows of the view of that name, which has the description.';
 
 CREATE VIEW pool_config.waiters AS SELECT * FROM pool_config.waiters();
 GRANT SELECT ON pool_config.waiters TO PUBLIC;
@@ -310,6 +318,8 @@ CREATE FUNCTION pool_config.workers(
 RETURNS SETOF record
 AS 'MODULE_PATHNAME', 'pcfg_sql_workers'
 LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED;
+COMMENT ON FUNCTION pool_config.workers() IS
+'The rows of the view of that name, which has the description.';
 
 CREATE VIEW pool_config.workers AS SELECT * FROM pool_config.workers();
 GRANT SELECT ON pool_config.workers TO PUBLIC;
@@ -326,6 +336,8 @@ CREATE FUNCTION pool_config.stats(
 RETURNS SETOF record
 AS 'MODULE_PATHNAME', 'pcfg_sql_stats'
 LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED;
+COMMENT ON FUNCTION pool_config.stats() IS
+'The rows of the view of that name, which has the description.';
 
 CREATE VIEW pool_config.stats AS SELECT * FROM pool_config.stats();
 GRANT SELECT ON pool_config.stats TO PUBLIC;
@@ -337,6 +349,8 @@ CREATE FUNCTION pool_config.histograms(
 RETURNS SETOF record
 AS 'MODULE_PATHNAME', 'pcfg_sql_histograms'
 LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED;
+COMMENT ON FUNCTION pool_config.histograms() IS
+'The rows of the view of that name, which has the description.';
 
 CREATE VIEW pool_config.histograms AS SELECT * FROM pool_config.histograms();
 GRANT SELECT ON pool_config.histograms TO PUBLIC;
