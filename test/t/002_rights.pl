@@ -107,6 +107,12 @@ fails_with($local, "SET ROLE $_; " . sprintf($call, 'files') . ';', '2F003', 'mu
 fails_with($local, q{REVOKE pg_read_server_files FROM carol; } . sprintf($call, 'files') . ';',
 	'42501', 'needs a superuser', 'and not when the owner of the target is no longer trusted');
 
+# --- a change that changes nothing is for the owner, too
+fails_with($local, "SET ROLE bob; SELECT pool_config.$_;", '42501', 'must be owner of foreign server', "$_ of somebody else's target")
+  for q{alter_target('crm')}, q{alter_target('crm', pool_size => NULL, role => 'bob')}, q{reset_target('crm')}, q{reset_target('crm', 'pool_size')};
+sql_ok($local, q{SET ROLE bob; SELECT pool_config.alter_target('crm', password => 'x', role => 'bob') <> ''}, 't', 'but a mapping of his own everybody may make');
+$local->safe_psql('postgres', 'DROP USER MAPPING FOR bob SERVER crm');
+
 # --- secrets
 my $canary = 'canary-4711';
 for my $bad ("postgresql://u:$canary\@x\@h/db", "postgresql://u:$canary/x\@h/db", "mysql://u:$canary\@h/db",
