@@ -190,13 +190,17 @@ printable_name(const char *name, int position)
 }
 
 static void
-raise_count(int remote, int declared)
+raise_count(int remote, int declared, const char *tag)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_DATATYPE_MISMATCH),
 			 errmsg_plural("remote query returned %d column, %d are declared",
 						   "remote query returned %d columns, %d are declared",
 						   remote, remote, declared),
+			 tag == NULL ?
+			 errdetail("Whether it took effect is not known; the connection was closed.") :
+			 tag[0] != '\0' && strncmp(tag, "SELECT", 6) != 0 ?
+			 errdetail("It was run, and the remote server answered: %s.", tag) : 0,
 			 errhint("Declare as many columns as the remote query returns: ... AS t(a int, b text).")));
 }
 
@@ -415,10 +419,16 @@ read_description(PcfgRows *rows, const PcfgFrame *columns)
 }
 
 void
-pcfg_rows_require_fit(const PcfgRows *rows)
+pcfg_rows_require_fit(const PcfgRows *rows, const char *tag)
 {
 	if (rows->unfit >= 0)
-		raise_count(rows->unfit, rows->nlive);
+		raise_count(rows->unfit, rows->nlive, tag);
+}
+
+bool
+pcfg_rows_are_unfit(const PcfgRows *rows)
+{
+	return rows->unfit >= 0;
 }
 
 void
@@ -609,7 +619,8 @@ pcfg_rows_add(PcfgRows *rows, const PcfgFrame *row)
 
 	if (!rows->described)
 		raise_malformed();
-	pcfg_rows_require_fit(rows);
+	if (rows->unfit >= 0)
+		return;
 	callback.callback = name_column;
 	callback.arg = rows;
 	callback.previous = error_context_stack;

@@ -59,9 +59,11 @@ extern void pcfg_rows_describe(PcfgRows *rows, const PcfgFrame *columns);
 /*
  * By position, another count of columns is no error yet: the remote may be
  * about to refuse the statement for that very reason, and the connection
- * lives.  This raises it, 42804 with both counts; so does a row.
+ * lives.  Rows are passed over, and this raises it, 42804 with both counts,
+ * and the tag of the remote's answer; NULL = it was not waited for.
  */
-extern void pcfg_rows_require_fit(const PcfgRows *rows);
+extern void pcfg_rows_require_fit(const PcfgRows *rows, const char *tag);
+extern bool pcfg_rows_are_unfit(const PcfgRows *rows);
 
 /* One DataRow.  Errors of input functions name the column in the context. */
 extern void pcfg_rows_add(PcfgRows *rows, const PcfgFrame *row);

@@ -21,6 +21,12 @@
 /* So much output of a COPY is read and thrown away to keep the connection. */
 #define COPY_DRAINED	((size_t) 1024 * 1024)
 
+/*
+ * So long are rows passed over that nobody can read, to learn what the
+ * statement did, and to keep the connection.
+ */
+#define UNFIT_PATIENCE	(PCFG_SECOND / 10)
+
 void
 pcfg_run_next_series(PcfgRun *run)
 {
@@ -170,7 +176,11 @@ take_columns(PcfgRun *run, const PcfgFrame *frame)
 	run->answered = true;
 	run->outcome->had_columns = true;
 	if (run->rows != NULL)
+	{
 		pcfg_rows_describe(run->rows, frame);
+		if (pcfg_rows_are_unfit(run->rows))
+			run->unfit_until = pcfg_now() + UNFIT_PATIENCE;
+	}
 	if (run->planned.how == PCFG_RUN_PREPARE || run->statement->describe)
 	{
 		char	   *body = MemoryContextAlloc(run->context, frame->len);
@@ -285,6 +295,8 @@ require_time_left(PcfgRun *run)
 {
 	char		limit[32];
 
+	if (run->unfit_until != 0 && pcfg_now() >= run->unfit_until)
+		pcfg_rows_require_fit(run->rows, NULL);
 	if (run->deadline == PCFG_FOREVER || pcfg_now() < run->deadline)
 		return;
 	pcfg_setting_format(&pcfg_settings[PCFG_COMMAND_TIMEOUT],
@@ -314,7 +326,9 @@ exchange(PcfgRun *run, size_t need)
 
 		if (run->sent < run->series.len && !run->send_failed)
 			events |= WL_SOCKET_WRITEABLE;
-		happened = pcfg_socket_wait(run->lease->socket, events, run->deadline,
+		happened = pcfg_socket_wait(run->lease->socket, events,
+									run->unfit_until != 0 ? Min(run->unfit_until, run->deadline) :
+									run->deadline,
 									pcfg_wait_event(PCFG_WAIT_FOR_RESULT));
 	}
 	CHECK_FOR_INTERRUPTS();

@@ -41,6 +41,8 @@ typedef struct PcfgRun
 	PcfgNotifications *notifications;	/* NULL = discard */
 	PcfgTime	started;		/* when the connection was there */
 	PcfgTime	deadline;		/* command_timeout */
+	PcfgTime	unfit_until;	/* rows that nobody can read are waited for no
+								 * longer; 0 = they can be read */
 	MemoryContext context;		/* of the caller */
 
 	/* ---- */
@@ -87,7 +89,7 @@ extern void pcfg_run_send(PcfgRun *run);
  * connection ("lost"), or to a reset that failed.  Rows go where they belong,
  * notices are reported, the remote's first error is kept.  Errors of our own:
  * 08P01 protocol violation (the lease is marked broken), 57014
- * command_timeout, 0A000 a COPY that cannot be ended in order, those of
+ * command_timeout, 42804 rows that nobody can read and that do not end, 0A000 a COPY that cannot be ended in order, those of
  * values, and interrupts.
  */
 extern void pcfg_run_converse(PcfgRun *run);

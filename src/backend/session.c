@@ -196,7 +196,7 @@ judge(const PcfgRun *run, PcfgHold *hold)
 		pcfg_run_raise_copy(run, run->error != NULL ? NULL :
 				   "The statement was run, and its output thrown away.");
 	if (run->rows != NULL && !run->lost)
-		pcfg_rows_require_fit(run->rows);
+		pcfg_rows_require_fit(run->rows, run->outcome->tag);
 	if (run->error != NULL && !(run->lost && run->fatal))
 		pcfg_remote_error_throw(run->error, run->target->name, run->statement->sql,
 								run->statement->nparams > 0);
@@ -291,6 +291,7 @@ run_unprepared(PcfgRun *run)
 						   ERRCODE_INVALID_SQL_STATEMENT_NAME);
 	if (run->rows != NULL)
 		pcfg_rows_restart(run->rows);
+	run->unfit_until = 0;
 	memset(&run->planned, 0, sizeof(run->planned));
 	memset(run->outcome, 0, sizeof(*run->outcome));
 	run->error = NULL;

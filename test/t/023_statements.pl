@@ -98,6 +98,15 @@ for my $call ('begin', 'start transaction read only', 'prepare transaction \'x\'
 	sql_ok($local, q{SELECT pool_config.exec('crm', 'insert into t values (-7); delete from t where a = -7')}, 'DELETE 1', "$call does not outlive its call");
 	is($remote->safe_psql('postgres', q{SELECT count(*) FROM pg_stat_activity WHERE state LIKE 'idle in%'}), 0, '... nor its transaction');
 }
+{
+	my $pid = q{SELECT * FROM pool_config.query('crm', 'select pg_backend_pid()') AS t(a int);};
+	my ($rc, $out, $err) = $local->psql('postgres', "$pid SELECT * FROM pool_config.query('crm', 'update t set b = b where a = 1 returning a, b') AS t(a text); $pid", on_error_stop => 0);
+	like($err, qr/returned 2 columns, 1 are declared.*It was run, and the remote server answered: UPDATE 1/s, 'a column too few: what was done is told');
+	like($out, qr/^(\d+)\n\1$/, 'and the connection stays');
+	my $start = time;
+	fails_with($local, q{SELECT * FROM pool_config.query('crm', 'select generate_series(1, 1000000000), 1') AS t(a text);}, '42804', 'not known', 'a result without end is not waited for');
+	cmp_ok(time - $start, '<', 20, '... nor read to its end');
+}
 for my $call ('begin; insert into t values (-8)', 'insert into t values (-8); begin', 'begin; insert into t values (-8); commit and chain; insert into t values (-9)')
 {
 	fails_with($local, "SELECT pool_config.exec('crm', '$call');", '2D000', 'left a transaction open', "$call: what is lost is told");
