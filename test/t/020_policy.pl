@@ -99,7 +99,7 @@ pool_is('turn', 'idle', 3, 'three connections');
 my @turns = map { pid_of('turn') } 1 .. 6;
 is(scalar(keys %{ { map { $_ => 1 } @turns[ 0 .. 2 ] } }), 3, 'pool_use_lifo off: one after the other');
 is("@turns[0 .. 2]", "@turns[3 .. 5]", 'in the same order again');
-sleep 1.3;    # what idles is reset meanwhile
+poll_until('what idles is reset', sub { remote_sessions($remote, sprintf q{query = 'DISCARD ALL' AND pid IN (%s)}, join ',', @turns[ 0 .. 2 ]) == 3 });
 is(join(' ', map { pid_of('turn') } 1 .. 3), "@turns[0 .. 2]", 'also after the worker has reset them');
 $local->safe_psql('postgres', q{SELECT pool_config.alter_target('turn', settings => '{"pool_use_lifo": true}')});
 call('turn', 'select 1');
@@ -169,7 +169,6 @@ kill 'CONT', $pid;
 $local->safe_psql('postgres', q{SELECT pool_config.alter_target('ping', settings => '{"min_idle": 3, "pre_ping_after": "1h"}')});
 call('ping', 'select 1');
 pool_has('ping', 'idle', 3, 'three connections');
-sleep 0.2;
 my @all = split /\n/, $local->safe_psql('postgres', q{SELECT remote_pid FROM pool_config.connections WHERE target = 'ping' AND state = 'idle' ORDER BY 1});
 kill 'STOP', $all[1];
 $remote->safe_psql('postgres', "SELECT pg_terminate_backend($all[0])");

@@ -282,6 +282,15 @@ for my $call (q{'select repeat(''x'', 268435456)') AS t(a text)}, q{'select deco
 	sql_ok($local, "SELECT length(a) FROM pool_config.query('crm', $call", '268435456', "256 MB: $call");
 }
 sql_ok($local, q{SELECT length(a) FROM pool_config.query('crm', 'select $1', (SELECT repeat('y', 268435456))) AS t(a text)}, '268435456', '256 MB there and back');
+SKIP:
+{
+	skip 'values of almost 1 GB are for PCFG_TEST_HUGE=1, and 8 GB of memory', 5 unless $ENV{PCFG_TEST_HUGE};
+	sql_ok($local, q{SELECT length(a) FROM pool_config.query('crm', 'select repeat(''x'', 1073741700)') AS t(a text)}, '1073741700', 'a text of almost 1 GB');
+	sql_ok($local, q{SELECT length(a) FROM pool_config.query('crm', 'select repeat(''x'', 1073741700)::bytea') AS t(a bytea)}, '1073741700', 'a bytea of almost 1 GB');
+	sql_ok($local, q{SELECT length(a) FROM pool_config.query('crm', 'select $1', (SELECT repeat('y', 1073700000))) AS t(a text)}, '1073700000', 'there and back');
+	fails_with($local, q{SELECT * FROM pool_config.query('crm', 'select repeat(''x'', 700000000), repeat(''x'', 700000000)') AS t(a text, b text);}, '54000', 'memory|long', 'a row of more than the remote can send');
+	sql_ok($local, q{SELECT pool_config.exec('crm', 'select 1')}, 'SELECT 1', 'and calls go on');
+}
 fails_with($local, q{SELECT pool_config.exec('crm', 'select $1, $2, $3, $4, $5', b, b, b, b, b) FROM (SELECT repeat('y', 250000000)::bytea) v(b);}, '54000', 'too long', 'beyond 1 GB');
 
 sql_ok($local, 'SELECT rescued FROM pool_config.workers', '0', 'no wake-up was lost in all this');
