@@ -23,7 +23,7 @@ override with_llvm = no
 PG_CONFIG ?= pg_config
 
 # These look after the machine's packages themselves.
-OWN_GOALS = test soak mutants demo bench lint
+OWN_GOALS = test soak faults mutants demo bench lint
 ifeq ($(filter $(OWN_GOALS),$(MAKECMDGOALS)),)
 
 ifeq ($(shell $(PG_CONFIG) --version 2>/dev/null),)
@@ -54,6 +54,10 @@ test:
 # SECONDS=600 make soak: as in make test, for as long as you like
 soak:
 	@SOAK_SECONDS=$(or $(SECONDS),60) bash test/run test/t/040_soak.pl
+
+# each fault in each phase of a call, and the table of what came of it
+faults:
+	@PCFG_FAULTS=all PCFG_FAULTS_TABLE=$(abspath $(TABLE)) bash test/run test/t/070_faults.pl
 
 mutants:
 	@bash test/mutants
