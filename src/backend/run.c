@@ -44,8 +44,10 @@ pcfg_run_send(PcfgRun *run)
 {
 	while (run->sent < run->series.len && !run->send_failed)
 	{
+		size_t		left = run->series.len - run->sent;
+		bool		half = PCFG_FAILPOINT_SET(half_sent);
 		ssize_t		n = send(run->lease->socket->fd, run->series.data + run->sent,
-							 run->series.len - run->sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+							 half ? (left + 1) / 2 : left, MSG_NOSIGNAL | MSG_DONTWAIT);
 
 		if (n > 0)
 			run->sent += (size_t) n;
@@ -57,6 +59,11 @@ pcfg_run_send(PcfgRun *run)
 		{
 			run->send_failed = true;
 			run->lost_errno = errno;
+		}
+		if (half)
+		{
+			PCFG_FAILPOINT(half_sent);
+			return;
 		}
 	}
 }

@@ -65,18 +65,35 @@ act(const char *action, const char *place)
 				 errmsg("failpoint \"%s\"", place)));
 }
 
+/* The action that is set for the place, and at which time; false if none is. */
+static bool
+find_action(PcfgFailpoint place, char action[16], int *n)
+{
+	char		name[64];
+
+	*n = 1;
+	return setting != NULL && setting[0] != '\0' &&
+		sscanf(setting, "%63s %15s %d", name, action, n) >= 2 &&
+		strcmp(name, places[place]) == 0;
+}
+
+bool
+pcfg_failpoint_is_set(PcfgFailpoint place)
+{
+	char		action[16];
+	int			n;
+
+	return find_action(place, action, &n) && reached < n;
+}
+
 void
 pcfg_failpoint_reach(PcfgFailpoint place)
 {
-	char		name[64];
 	char		action[16];
-	int			n = 1;
+	int			n;
 
-	if (setting == NULL || setting[0] == '\0' ||
-		sscanf(setting, "%63s %15s %d", name, action, &n) < 2 ||
-		strcmp(name, places[place]) != 0 || ++reached != n)
-		return;
-	act(action, places[place]);
+	if (find_action(place, action, &n) && ++reached == n)
+		act(action, places[place]);
 }
 
 #endif

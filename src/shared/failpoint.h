@@ -34,12 +34,17 @@ typedef enum PcfgFailpoint
 extern void pcfg_failpoint_define(void);
 extern void pcfg_failpoint_reach(PcfgFailpoint place);
 
+/* Whether that place is the one set: then its file may lead to it. */
+extern bool pcfg_failpoint_is_set(PcfgFailpoint place);
+
 #define PCFG_FAILPOINT(name)	pcfg_failpoint_reach(PCFG_PLACE_##name)
+#define PCFG_FAILPOINT_SET(name)	pcfg_failpoint_is_set(PCFG_PLACE_##name)
 
 #else
 
 #define pcfg_failpoint_define()	((void) 0)
 #define PCFG_FAILPOINT(name)	((void) 0)
+#define PCFG_FAILPOINT_SET(name)	false
 
 #endif
 

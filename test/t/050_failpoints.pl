@@ -31,7 +31,7 @@ my $leave = q{SET client_min_messages = error; SELECT pool_config.exec('crm', 'S
 my $look  = q{SELECT coalesce(nullif(x, ''), 'none') FROM pool_config.query('crm', 'select current_setting(''my.tenant'', true)') AS t(x text);};
 
 # --- a session: "granted" and what follows lie between the lease and its end
-for my $place ('granted', 'asked_for_socket', 'got_socket', 'leased', 'sent', 'received', 'row_taken', 'answered', 'ending')
+for my $place ('granted', 'asked_for_socket', 'got_socket', 'leased', 'half_sent', 'sent', 'received', 'row_taken', 'answered', 'ending')
 {
 	for my $action ('error', 'cancel', 'terminate', 'fatal')
 	{
@@ -45,6 +45,17 @@ for my $place ('granted', 'asked_for_socket', 'got_socket', 'leased', 'sent', 'r
 		like($out, qr/none\z/, "$place, $action: the next call of the session is right") if $action =~ /error|cancel/;
 		poll_until("$place, $action: nothing is leased, nobody waits", \&at_rest, 10);
 		ok(works(), "$place, $action: others are served");
+	}
+}
+
+# --- half of a message: what was meant is not run, and the rest is nobody's
+for my $target ('crm', 'tls')
+{
+	for my $action ('error', 'cancel', 'terminate', 'fatal')
+	{
+		my $insert = qq{SELECT pool_config.exec('$target', 'update counter set n = n + 1');};
+		$local->psql('postgres', "SET pool_config.failpoint = 'half_sent $action';\n$insert");
+		is($local->safe_psql('postgres', qq{SELECT * FROM pool_config.query('$target', 'select n from counter') AS t(n int)}), '0', "$target, half a message, $action: nothing was run, the next call is right");
 	}
 }
 

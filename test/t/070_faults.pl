@@ -97,7 +97,7 @@ sub start_held
 
 sub start_running
 {
-	my $run = start_call(seconds => 0.7, @_);
+	my $run = start_call(seconds => 1.2, limit => 3, @_);
 
 	poll_until('it runs at the remote', \&runs_there, 10);
 	return $run;
@@ -122,7 +122,7 @@ my @phases = (
 	[ 'login', 'half of a login', sub { drop_connections(); return start_held('up type ' . ($transport eq 'relay' ? 'tls' : 'p') . ' hold') } ],
 	[ 'sending', 'the statement is half sent', sub { return start_held('up bytes 100000 hold', ballast => 400_000) } ],
 	[ 'running', 'the remote works', \&start_running ],
-	[ 'reading', 'half of the result came', sub { return start_held('down bytes 100000 hold', rows => 400) } ],
+	[ 'reading', 'half of the result came', sub { return start_held('down bytes 100000 hold', rows => 12_000) } ],
 	[ 'resetting', 'the worker resets the connection that it waits for', sub {
 		my $id = $proxy->rule('up match DISCARD hold');
 		$id = $proxy->rule('up type tls hold') if $transport eq 'relay';
@@ -151,8 +151,9 @@ sub end_of_caller
 	my ($sql) = @_;
 	return sub {
 		my ($run) = @_;
-		my $text = $run->{token};
-		sql(qq{SELECT $sql(pid) FROM pg_stat_activity WHERE query LIKE '%$text%' AND pid <> pg_backend_pid()});
+		my $him = "FROM pg_stat_activity WHERE query LIKE '%$run->{token}%' AND pid <> pg_backend_pid()";
+		poll_until('he calls', sub { sql("SELECT count(*) $him") == 1 }, 10);
+		sql("SELECT $sql(pid) $him");
 		$run->{limit} = time - $run->{started};
 	};
 }
