@@ -169,7 +169,7 @@ my @faults = (
 	[ 'F12 replies are lost', sub { $proxy->tell('swallow', 'down on') }, undef, \%silent ],
 	[ 'F17 refused', sub { $proxy->tell('mode', 'refuse'); $proxy->tell('cut', 'rst') }, undef,
 		{ %broken, idle => '08001', waiting => '08001', connecting => '08001', login => '08001', resetting => '08001', cancelling => '08001' } ],
-	[ 'F15 slices', sub { $proxy->tell('slice', 'both 700') }, undef, \%harmless ],
+	[ 'F15 slices', sub { $proxy->tell('slice', 'both 7000') }, undef, \%harmless ],
 	[ 'F24 terminated', sub { $remote->safe_psql('postgres', q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'app'}) }, undef, \%broken ],
 	[ 'F01 killed', sub { kill 'KILL', backends() }, sub { poll_until('the remote is back', sub { ($remote->psql('postgres', 'SELECT 1'))[0] == 0 }) },
 		{ %broken, waiting => 'right 08001', idle => 'right 08001', cancelling => 'right 08001' } ],
