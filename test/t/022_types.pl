@@ -212,6 +212,15 @@ gives(q{select '2024-02-29 12:34:56.789'::timestamp}, 'a timestamp(0)', '2024-02
 gives(q{select row(1, 'x')}, 'a text', '(1,x)');
 gives(q{select 1 limit 0}, 'a int', '');
 gives(q{select 1, 2}, 'a int', 'ERROR:  42804');
+# types of extensions have other OIDs on each server
+$remote->safe_psql('postgres', 'CREATE EXTENSION citext; CREATE EXTENSION hstore');
+$local->safe_psql('postgres', 'CREATE EXTENSION hstore; CREATE EXTENSION citext');
+gives(q{select 'Ab'::citext, array['Ab', null]::citext[], 'a=>1, b=>NULL'::hstore}, 'a citext, b citext[], c hstore', 'Ab|{Ab,NULL}|"a"=>"1", "b"=>NULL');
+gives(q{select 'Ab'::citext}, 'a text', 'Ab');
+gives(q{select 'Ab'::text}, 'a citext', 'Ab');
+gives(q{select 'a=>1'::hstore}, 'a citext', '"a"=>"1"');
+gives(q{select 'Ab'::citext}, 'a int', 'ERROR:  42804');
+sql_ok($local, q{SELECT a FROM pool_config.query('crm', 'select $1 = ''ab''::citext and $2::hstore -> ''k'' = ''v''', 'AB'::citext, 'k=>v'::hstore) AS t(a bool);} x 3, "t\nt\nt", 'values of such types as parameters');
 for (1 .. 2)
 {
 	sql_ok($local, q{SELECT a, b, g FROM pool_config.query_as(NULL::odd, 'crm', 'select * from odd')} . ';' . q{SELECT a, b, g FROM pool_config.query_as(NULL::odd, 'crm', 'select * from odd');} x 2,

@@ -18,7 +18,7 @@ $remote->safe_psql('postgres', q{
 	CREATE PROCEDURE gives(a int, INOUT b int) LANGUAGE plpgsql AS $$ BEGIN b := a + b; COMMIT; END $$;
 	CREATE FUNCTION complains(level text) RETURNS int LANGUAGE plpgsql AS $$ BEGIN
 		IF level = 'error' THEN RAISE 'the message' USING ERRCODE = 'P4711', DETAIL = 'the detail', HINT = 'the hint', SCHEMA = 'the_schema', TABLE = 'the_table', COLUMN = 'the_column', CONSTRAINT = 'the_constraint', DATATYPE = 'the_type';
-		ELSIF level = 'warning' THEN RAISE WARNING 'the message' USING ERRCODE = '01W11', DETAIL = 'the detail', HINT = 'the hint';
+		ELSIF level = 'warning' THEN RAISE WARNING 'the message' USING ERRCODE = '01W11', DETAIL = 'the detail', HINT = 'the hint', SCHEMA = 'the_schema', TABLE = 'the_table', COLUMN = 'the_column', CONSTRAINT = 'the_constraint', DATATYPE = 'the_type';
 		ELSIF level = 'notice' THEN RAISE NOTICE 'the message';
 		ELSIF level = 'info' THEN RAISE INFO 'the message';
 		END IF; RETURN 1; END $$;
@@ -72,6 +72,14 @@ runs('x int', 'values (1), (2)', "1\n2");
 runs('exec', 'select 1; select 2; update t set b = b where a = 1', 'UPDATE 1');
 runs('x int', 'select 1; select 2', '42601');
 runs('exec, parameter', 'select $1; select 2', '42601');
+for my $call (q{query_json('crm', 'select 1 as a; select 2 as a')}, q{query_as(NULL::pg_am, 'crm', 'select 1; select 2')}, q{query_json('crm', 'select $1; select 2', 1)})
+{
+	fails_with($local, "SELECT pool_config.$call;", '42601', 'HINT:  Send one statement per call', "$call: one statement, says the hint");
+}
+for my $call (q{query_json('crm', 'copy (select 1) to stdout')}, q{query_as(NULL::pg_am, 'crm', 'copy t from stdin')})
+{
+	fails_with($local, "SELECT pool_config.$call;", '0A000', 'COPY from or to the client', "$call is refused");
+}
 runs('exec', 'insert into t values (-5); select 1/0', '22012');
 runs('exec', 'select * from t where a = -5', 'SELECT 0', 'several statements are one transaction');
 runs('exec', 'begin; insert into t values (-6); commit; delete from t where a = -6', 'DELETE 1');
@@ -146,7 +154,10 @@ for my $level ('warning', 'notice', 'info')
 		my (undef, undef, $err) = $local->psql('postgres', "\\set VERBOSITY verbose\n\\set SHOW_CONTEXT always\n$call");
 		my $code = $level eq 'warning' ? '01W11: ' : '00000: ';
 		like($err, qr/\U$level\E:  ${code}the message.*CONTEXT:.*on target "crm"/s, "a remote $level");
-		like($err, qr/DETAIL:  the detail\nHINT:  the hint/, '... with its fields') if $level eq 'warning';
+		next if $level ne 'warning';
+		like($err, qr/DETAIL:  the detail\nHINT:  the hint/, '... with detail and hint');
+		like($err, qr/^\U$_\E NAME:  the_$_$/m, "... with its $_") for 'schema', 'table', 'column', 'constraint';
+		like($err, qr/^DATATYPE NAME:  the_type$/m, '... with its datatype');
 	}
 }
 sql_ok($local, q{CREATE TABLE kept (a int);
