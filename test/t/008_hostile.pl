@@ -69,6 +69,8 @@ my %answers = (
 	'a length of 3'              => [ sub { $_[0]->begin($_[1]); $_[0]->raw("T\0\0\0\3"); $_[0]->linger }, '08P01' ],
 	'a row of a gigabyte that does not come' => [ sub { $_[0]->begin($_[1]); $_[0]->say('T', columns('x')); $_[0]->say('2');
 			$_[0]->raw("D\x3f\xff\xff\xf0" . 'x' x 100_000); $_[0]->linger }, '57014' ],
+	'a row of more than a gigabyte' => [ sub { $_[0]->begin($_[1]); $_[0]->say('T', columns('x')); $_[0]->say('2');
+			$_[0]->raw("D\x60\0\0\0" . 'x' x 100_000); $_[0]->linger }, '08P01' ],
 	'more columns than declared, and silence' => [ sub { $_[0]->begin($_[1]); $_[0]->say('T', columns('x', 'y')); $_[0]->linger }, '42804' ],
 	'columns less than told'     => [ sub { $_[0]->begin($_[1]); $_[0]->say('T', pack('n', 5) . substr columns('x'), 2); $_[0]->linger }, '08P01' ],
 	'columns more than told'     => [ sub { $_[0]->begin($_[1]); $_[0]->say('T', pack('n', 0) . substr columns('x'), 2); $_[0]->linger }, '08P01' ],
