@@ -40,6 +40,16 @@ sub pool_has
 	  or diag($local->safe_psql('postgres', 'SELECT * FROM pool_config.connections'));
 }
 
+# Every idle connection of a target has been so for that many seconds.
+sub idle_since
+{
+	my ($target, $seconds) = @_;
+
+	poll_until("$target has been idle for $seconds s", sub {
+		$local->safe_psql('postgres', qq{SELECT coalesce(bool_and(idle_for >= interval '$seconds s'), false) FROM pool_config.connections WHERE target = '$target' AND state = 'idle'}) eq 't';
+	});
+}
+
 sub configure
 {
 	$local->append_conf('postgresql.conf', join("\n", @_));
@@ -147,7 +157,7 @@ finish_psql($_) for @holders;
 make_target($local, $remote, 'ping', settings => q{'{"min_idle": 3}'});
 call('ping', 'select 1');
 pool_has('ping', 'idle', 3, 'three connections');
-sleep 0.6;
+idle_since('ping', 0.6);
 my @stopped = split /\n/, $local->safe_psql('postgres', q{SELECT remote_pid FROM pool_config.connections WHERE target = 'ping' AND state = 'idle'});
 kill 'STOP', @stopped;
 $start = time;
@@ -160,7 +170,7 @@ kill 'CONT', @stopped;
 
 $local->safe_psql('postgres', q{SELECT pool_config.alter_target('ping', settings => '{"pre_ping_after": "1h", "min_idle": 0, "command_timeout": "2s"}')});
 my $pid = pid_of('ping');
-sleep 0.6;
+idle_since('ping', 0.6);
 kill 'STOP', $pid;
 fails_with($local, q{SELECT pool_config.exec('ping', 'select 1');}, '57014', 'command_timeout', 'without a ping the caller finds out himself');
 kill 'CONT', $pid;
@@ -196,7 +206,7 @@ for my $case ([ auto => '0', '10' ], [ always => '0', '0' ], [ rollback => '10',
 	$local->safe_psql('postgres', "SELECT pool_config.exec('reset_$mode', 'insert into kept values (''$mode'')')");
 	is($remote->safe_psql('postgres', "SELECT count(*) FROM kept WHERE a = '$mode'"), 1, '... and what comes second is committed');
 }
-sleep 1.5;
+idle_since('reset_none', 1.5);
 is(call('reset_none', $look), '10', 'pool_reset none: nor does the worker touch it');
 make_target($local, $remote, 'pooled', max_overflow => 0, pool_size => 1, settings => q{'{"pooler": "transaction"}'});
 $local->safe_psql('postgres', q{SELECT pool_config.exec('pooled', 'select set_config(''my.mark'', ''1'', false)')});
