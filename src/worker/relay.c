@@ -126,12 +126,14 @@ rewatch(PcfgRelay *relay)
 {
 	int			remote = 0;
 	int			inner = 0;
+	bool		reading = relay->down.data == NULL;
 
-	if ((relay->down.data == NULL && !relay->read_wants_write) || relay->write_wants_read)
+	if ((reading && !relay->read_wants_write) || relay->write_wants_read)
 		remote |= PCFG_WATCH_READ;
-	if (relay->read_wants_write || (relay->up.data != NULL && !relay->write_wants_read))
+	if ((reading && relay->read_wants_write) ||
+		(relay->up.data != NULL && !relay->write_wants_read))
 		remote |= PCFG_WATCH_WRITE;
-	if (relay->up.data == NULL)
+	if (relay->up.data == NULL && !relay->ended)
 		inner |= PCFG_WATCH_READ;
 	if (relay->down.data != NULL)
 		inner |= PCFG_WATCH_WRITE;

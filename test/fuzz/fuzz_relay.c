@@ -312,6 +312,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		MUST(got[0] <= sent[0] && got[1] <= sent[1]);
 	}
 
+	/* with nobody else doing anything, the worker comes to rest */
+	for (i = 0; serve(&relay->remote_watch) || serve(&relay->inner_watch); i++)
+		MUST(i < 1000);
+
 	/* with everybody willing, all that the server said arrives, or the end */
 	if (!damaged && !server_ended)
 	{
