@@ -89,8 +89,8 @@ extern void pcfg_run_send(PcfgRun *run);
  * connection ("lost"), or to a reset that failed.  Rows go where they belong,
  * notices are reported, the remote's first error is kept.  Errors of our own:
  * 08P01 protocol violation (the lease is marked broken), 57014
- * command_timeout, 42804 rows that nobody can read and that do not end, 0A000 a COPY that cannot be ended in order, those of
- * values, and interrupts.
+ * command_timeout, 42804 rows that nobody can read and that do not end, 0A000
+ * a COPY that cannot be ended in order, those of values, and interrupts.
  */
 extern void pcfg_run_converse(PcfgRun *run);
 

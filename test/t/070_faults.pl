@@ -169,6 +169,7 @@ my @faults = (
 	[ 'F12 replies are lost', sub { $proxy->tell('swallow', 'down on') }, undef, \%silent ],
 	[ 'F17 refused', sub { $proxy->tell('mode', 'refuse'); $proxy->tell('cut', 'rst') }, undef,
 		{ %broken, idle => '08001', waiting => '08001', connecting => '08001', login => '08001', resetting => '08001', cancelling => '08001' } ],
+	# of a size that lets 12 MB pass within the limit; 007_network.pl has 1 to 7 bytes
 	[ 'F15 slices', sub { $proxy->tell('slice', 'both 7000') }, undef, \%harmless ],
 	[ 'F24 terminated', sub { $remote->safe_psql('postgres', q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'app'}) }, undef, \%broken ],
 	[ 'F01 killed', sub { kill 'KILL', backends() }, sub { poll_until('the remote is back', sub { ($remote->psql('postgres', 'SELECT 1'))[0] == 0 }) },
@@ -282,5 +283,4 @@ for my $fault (@faults)
 	push @table, "| $fault->[0] | " . join(' | ', map { $seen{ $fault->[0] }{ $_->[0] } // '' } @phases) . ' |';
 }
 note($_) for @table;
-append_to_file($ENV{PCFG_FAULTS_TABLE}, join("\n", @table, '', '')) if $ENV{PCFG_FAULTS_TABLE};
 done_testing();
