@@ -314,26 +314,12 @@ raise_malformed(void)
 			 errmsg("the remote server sent a malformed result")));
 }
 
-/* What a RowDescription says of one column that matters here. */
-typedef struct Announced
-{
-	const char *name;
-	Oid			type;
-} Announced;
-
-static Announced
+static PcfgColumn
 read_column(PcfgReader *reader)
 {
-	Announced	column;
+	PcfgColumn	column;
 
-	column.name = pcfg_read_string(reader);
-	(void) pcfg_read_int32(reader); /* table */
-	(void) pcfg_read_int16(reader); /* its column */
-	column.type = (Oid) pcfg_read_int32(reader);
-	(void) pcfg_read_int16(reader); /* length */
-	(void) pcfg_read_int32(reader); /* modifier */
-	(void) pcfg_read_int16(reader); /* format: not known yet */
-	if (reader->failed)
+	if (!pcfg_read_column(reader, &column))
 		raise_malformed();
 	return column;
 }
@@ -373,7 +359,7 @@ adopt_row_type(PcfgRows *rows, const PcfgFrame *columns)
 	desc = CreateTemplateTupleDesc(n);
 	for (i = 0; i < n; i++)
 	{
-		Announced	column = read_column(&reader);
+		PcfgColumn	column = read_column(&reader);
 
 		require_key(column.name, i, desc);
 		TupleDescInitEntry(desc, (AttrNumber) (i + 1), column.name,
@@ -403,7 +389,7 @@ read_description(PcfgRows *rows, const PcfgFrame *columns)
 	rows->remotes = palloc0(sizeof(RemoteColumn) * Max(n, 1));
 	for (i = 0; i < n; i++)
 	{
-		Announced	column = read_column(&reader);
+		PcfgColumn	column = read_column(&reader);
 
 		local = rows->by_name ? match_name(rows, column.name, i + 1) :
 			next_live(rows, local + 1);
@@ -476,7 +462,7 @@ choose_expected_formats(PcfgRows *rows, const PcfgFrame *columns)
 		return false;
 	for (i = 0; i < n; i++)
 	{
-		Announced	column = read_column(&reader);
+		PcfgColumn	column = read_column(&reader);
 		Form_pg_attribute attribute;
 
 		local = rows->by_name ? find_name(rows, column.name) : next_live(rows, local + 1);

@@ -194,3 +194,24 @@ pcfg_sql_copies_here(const char *text)
 	}
 	return false;
 }
+
+bool
+pcfg_sql_has_plan(const char *text)
+{
+	static const char *const words[] = {
+		"select", "values", "table", "with", "insert", "update", "delete", "merge"
+	};
+	char		word[8];
+	const char *p = text;
+	int			i;
+
+	while (*p != '\0' && (is_gap(p) || *p == '('))
+		p = skip_element(p);
+	read_word(p, word, sizeof(word));
+	for (i = 0; i < lengthof(words); i++)
+	{
+		if (strcmp(word, words[i]) == 0)
+			return true;
+	}
+	return false;
+}

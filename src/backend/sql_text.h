@@ -22,4 +22,7 @@ extern List *pcfg_sql_split(const char *text);
 /* Whether the first statement is a COPY from or to the client. */
 extern bool pcfg_sql_copies_here(const char *text);
 
+/* Whether it looks like a statement that EXPLAIN takes. */
+extern bool pcfg_sql_has_plan(const char *text);
+
 #endif							/* PCFG_SQL_TEXT_H */

@@ -161,6 +161,19 @@ pcfg_read_string(PcfgReader *r)
 }
 
 bool
+pcfg_read_column(PcfgReader *r, PcfgColumn *column)
+{
+	column->name = pcfg_read_string(r);
+	(void) pcfg_read_int32(r);	/* table */
+	(void) pcfg_read_int16(r);	/* its column */
+	column->type = (uint32_t) pcfg_read_int32(r);
+	(void) pcfg_read_int16(r);	/* length */
+	column->typmod = pcfg_read_int32(r);
+	(void) pcfg_read_int16(r);	/* format */
+	return !r->failed;
+}
+
+bool
 pcfg_reader_done(const PcfgReader *r)
 {
 	return !r->failed && r->next == r->end;

@@ -69,6 +69,17 @@ extern int32_t pcfg_read_int32(PcfgReader *r);
 extern const char *pcfg_read_bytes(PcfgReader *r, size_t n);
 extern const char *pcfg_read_string(PcfgReader *r);
 
+/* What a RowDescription says of one column that matters to us. */
+typedef struct PcfgColumn
+{
+	const char *name;			/* in the body */
+	uint32_t	type;
+	int32_t		typmod;
+} PcfgColumn;
+
+/* The next column of it, behind the count.  False when it is not all there. */
+extern bool pcfg_read_column(PcfgReader *r, PcfgColumn *column);
+
 /* True when nothing failed and nothing is left over. */
 extern bool pcfg_reader_done(const PcfgReader *r);
 

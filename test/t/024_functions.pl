@@ -44,7 +44,9 @@ sql_ok($local, q{PREPARE p AS SELECT name FROM customer($1); EXECUTE p(1)}, 'Ada
 $remote->safe_psql('postgres', 'CREATE TABLE many AS SELECT g AS id FROM generate_series(1, 5000) g; ALTER TABLE many ADD PRIMARY KEY (id); GRANT SELECT ON many TO app; ANALYZE many');
 made(q{'all_of_them()', 'crm', '/* "Plan Rows": 3 */ select id, ''"Plan Rows": 4'' as t from many'}, 'all_of_them()', 'many rows');
 made(q{'one_of_them(int)', 'crm', 'select id from many where id = $1'}, 'one_of_them(integer)', 'one row');
+$offset = -s $remote->logfile;
 made(q{'shown()', 'crm', 'show work_mem'}, 'shown()', 'a statement without a plan');
+unlike(slurp_file($remote->logfile, $offset), qr/EXPLAIN|ERROR/, '... is not asked for one');
 my $with_parameters = $remote->pg_version >= 16 ? 1 : 1000;
 sql_ok($local, q{SELECT proname, prorows FROM pg_proc WHERE proname IN ('all_of_them', 'one_of_them', 'shown') ORDER BY 1}, "all_of_them|5000\none_of_them|$with_parameters\nshown|1000", 'rows as the remote expects them');
 like($local->safe_psql('postgres', 'EXPLAIN SELECT * FROM all_of_them()'), qr/rows=5000/, 'are what the planner takes');
@@ -97,6 +99,12 @@ made(q{'all_types()', 'crm', 'select 1::int2 as i, ''x''::char(3) as c, ''sad'':
 sql_ok($local, q{SELECT count(*), count(*) FILTER (WHERE ok) FROM pool_config.check_functions()}, '5|5', 'nothing has drifted');
 $local->safe_psql('postgres', q{CREATE FUNCTION mine() RETURNS text LANGUAGE sql AS 'SELECT pool_config.exec(current_user, ''select 1'')'; CREATE FUNCTION other() RETURNS int LANGUAGE sql AS 'SELECT 1'});
 sql_ok($local, q{SELECT string_agg(function::text, ' ') FROM pool_config.check_functions()}, q{all_types() api.rename(integer,text) customer(integer) now_there() search(text[],uuid,kinds.mood,date,"char",name)}, 'what is no such function is passed over');
+$local->safe_psql('postgres', q{
+	SET check_function_bodies = off;
+	CREATE FUNCTION half() RETURNS SETOF record LANGUAGE sql AS 'SELECT * FROM pool_config.query(''crm'', ''select 1';
+	CREATE FUNCTION odd() RETURNS SETOF record LANGUAGE sql AS 'SELECT * FROM pool_config.query(''crm'', ''select 1 as a'') AS t(a no_such_type)'});
+sql_ok($local, q{SELECT string_agg(function::text || ' ' || coalesce(ok::text, '?') || ' ' || coalesce(detail, ''), ',') FROM pool_config.check_functions() WHERE function::text IN ('half()', 'odd()', 'now_there()')}, 'now_there() true ,odd() false type "no_such_type" does not exist', 'what somebody wrote wrongly does not keep it from the others');
+$local->safe_psql('postgres', 'DROP FUNCTION half(); DROP FUNCTION odd()');
 sql_ok($local, q{SET ROLE alice; SELECT string_agg(function::text || ' ' || coalesce(detail, ''), ' ') FROM pool_config.check_functions() WHERE function::text LIKE 'customer%'}, 'customer(integer) permission denied for foreign server crm', 'who may not use the target is told');
 sql_ok($local, q{REVOKE EXECUTE ON FUNCTION all_types() FROM PUBLIC; SET ROLE alice; SELECT count(*) FROM pool_config.check_functions() WHERE function::text = 'all_types()'}, '0', 'what one may not execute is not shown');
 fails_with($local, q{SELECT * FROM pool_config.check_functions('crn');}, '42704', 'crm', 'a target that is none');
