@@ -3,7 +3,7 @@
  * pool_config.c
  *	  Module load.  Nothing includes it.
  *
- * Floor 11; postmaster and backends.
+ * Floor 13; postmaster and backends.
  *
  *-------------------------------------------------------------------------
  */

@@ -3,7 +3,7 @@
  * backend/channel.c
  *	  A backend's side of the control channel: hello and requests.
  *
- * Floor 6; backends.
+ * Floor 8; backends.
  *
  * The channel is made at first use and stays until this process ends: its
  * end of file tells the worker that we died.  If the worker goes, we read

@@ -3,7 +3,7 @@
  * backend/channel.h
  *	  A backend's side of the control channel: hello and requests.
  *
- * Floor 6; backends.
+ * Floor 8; backends.
  *
  *-------------------------------------------------------------------------
  */

@@ -3,7 +3,7 @@
  * backend/checkout.h
  *	  Whether a connection that lay idle may be used.
  *
- * Floor 5; backends.
+ * Floor 7; backends.
  *
  *-------------------------------------------------------------------------
  */

@@ -3,7 +3,7 @@
  * backend/commit.c
  *	  The COMMITs of joined transactions.
  *
- * Floor 9; backends.
+ * Floor 11; backends.
  *
  * There is no second phase: when one remote refuses its COMMIT, others may
  * have done theirs, and that is told.

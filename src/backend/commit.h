@@ -3,7 +3,7 @@
  * backend/commit.h
  *	  The COMMITs of joined transactions.
  *
- * Floor 9; backends.
+ * Floor 11; backends.
  *
  *-------------------------------------------------------------------------
  */

@@ -3,7 +3,7 @@
  * backend/ddl_watch.c
  *	  Retires the pools of targets that a committed DDL command changed.
  *
- * Floor 9; backends.
+ * Floor 11; backends.
  *
  * The key of a pool carries a fingerprint of its options, so a call after
  * the change never gets an old connection; this file only sees to it that

@@ -3,7 +3,7 @@
  * backend/ddl_watch.h
  *	  Retires the pools of targets that a committed DDL command changed.
  *
- * Floor 9; backends.
+ * Floor 11; backends.
  *
  *-------------------------------------------------------------------------
  */

@@ -3,7 +3,7 @@
  * backend/description.c
  *	  What the remote says of a statement that it does not run.
  *
- * Floor 10; backends.
+ * Floor 12; backends.
  *
  *-------------------------------------------------------------------------
  */

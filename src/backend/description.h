@@ -3,7 +3,7 @@
  * backend/description.h
  *	  What the remote says of a statement that it does not run.
  *
- * Floor 10; backends.
+ * Floor 12; backends.
  *
  *-------------------------------------------------------------------------
  */

@@ -3,7 +3,7 @@
  * backend/hold.c
  *	  Connections that this session keeps beyond a call.
  *
- * Floor 8; backends.
+ * Floor 10; backends.
  *
  * The lease of a hold stands in the list of leases, so that the end of the
  * process ends it.  An error path ends it, or puts it to rest, and says

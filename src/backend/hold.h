@@ -3,7 +3,7 @@
  * backend/hold.h
  *	  Connections that this session keeps beyond a call.
  *
- * Floor 8; backends.
+ * Floor 10; backends.
  *
  * One for each target and effective role at most.  A call for that role on
  * that target goes to it; one of another role never does.  Between calls it

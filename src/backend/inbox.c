@@ -3,7 +3,7 @@
  * backend/inbox.c
  *	  The receive buffer of a call.
  *
- * Floor 4; backends; no network.
+ * Floor 6; backends; no network.
  *
  *-------------------------------------------------------------------------
  */

@@ -4,7 +4,7 @@
  *	  The exclusive use of one connection: taken with a deadline, given back
  *	  on release, on error, and at exit.
  *
- * Floor 7; backends.
+ * Floor 9; backends.
  *
  * Errors are caught where the lease is taken (here) and where it is used
  * (session.c).  A FATAL exit runs no PG_CATCH, so before_shmem_exit ends

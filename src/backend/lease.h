@@ -4,7 +4,7 @@
  *	  The exclusive use of one connection: taken with a deadline, given back
  *	  on release, on error, and at exit.
  *
- * Floor 7; backends.
+ * Floor 9; backends.
  *
  *-------------------------------------------------------------------------
  */

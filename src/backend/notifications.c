@@ -3,7 +3,7 @@
  * backend/notifications.c
  *	  Notifications that arrived on a connection and were not fetched yet.
  *
- * Floor 4; backends; no network.
+ * Floor 6; backends; no network.
  *
  *-------------------------------------------------------------------------
  */

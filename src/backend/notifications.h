@@ -3,7 +3,7 @@
  * backend/notifications.h
  *	  Notifications that arrived on a connection and were not fetched yet.
  *
- * Floor 4; backends; no network.
+ * Floor 6; backends; no network.
  *
  * They come at any time, and whoever sent them has no patience with us: what
  * is kept is bounded, and what does not fit is counted.

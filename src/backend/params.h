@@ -3,7 +3,7 @@
  * backend/params.h
  *	  Arguments of an SQL call as the parameters of a remote statement.
  *
- * Floor 4; backends; no network.
+ * Floor 6; backends; no network.
  *
  *-------------------------------------------------------------------------
  */

@@ -3,7 +3,7 @@
  * backend/remote_error.c
  *	  Errors and notices of a remote, as reports of ours.
  *
- * Floor 4; backends.
+ * Floor 6; backends.
  *
  * The remote's words are untrusted: they are cut at a bound, made valid in
  * the database encoding, and given defaults where they are missing.  Its

@@ -3,7 +3,7 @@
  * backend/remote_error.h
  *	  Errors and notices of a remote, as reports of ours.
  *
- * Floor 4; backends.
+ * Floor 6; backends.
  *
  *-------------------------------------------------------------------------
  */

@@ -3,7 +3,7 @@
  * backend/rows.c
  *	  Rows of a remote result into a tuplestore.
  *
- * Floor 4; backends; no network.
+ * Floor 6; backends; no network.
  *
  * How a column travels is decided in two steps.  At creation each local type
  * names the format it would like.  At the remote's description, which comes

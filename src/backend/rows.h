@@ -3,7 +3,7 @@
  * backend/rows.h
  *	  Rows of a remote result into a tuplestore.
  *
- * Floor 4; backends; no network.
+ * Floor 6; backends; no network.
  *
  * Columns travel binary where both sides' types are the same built-in type
  * whose binary form is fixed, and as text otherwise; what the remote

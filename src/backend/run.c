@@ -3,7 +3,7 @@
  * backend/run.c
  *	  One run of a statement: series out, answers in.
  *
- * Floor 8; backends.
+ * Floor 10; backends.
  *
  * Calls nest: reading a row may run an input function that checks a domain
  * with another call.  So nothing here is static.

@@ -3,7 +3,7 @@
  * backend/run.h
  *	  One run of a statement: series out, answers in.
  *
- * Floor 8; backends.
+ * Floor 10; backends.
  *
  *-------------------------------------------------------------------------
  */

@@ -3,7 +3,7 @@
  * backend/savepoints.c
  *	  Savepoints of a remote transaction that mirror local subtransactions.
  *
- * Floor 4; backends; no network.
+ * Floor 6; backends; no network.
  *
  *-------------------------------------------------------------------------
  */

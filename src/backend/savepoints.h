@@ -3,7 +3,7 @@
  * backend/savepoints.h
  *	  Savepoints of a remote transaction that mirror local subtransactions.
  *
- * Floor 4; backends; no network.
+ * Floor 6; backends; no network.
  *
  * One is set before the first statement of a subtransaction, and not before.
  * What the end of a subtransaction asks for is noted and goes with the next

@@ -3,7 +3,7 @@
  * backend/series.h
  *	  What one call says to the remote, as one series of messages.
  *
- * Floor 7; backends; no network.
+ * Floor 9; backends; no network.
  *
  *-------------------------------------------------------------------------
  */

@@ -3,7 +3,7 @@
  * backend/session.c
  *	  One statement on a leased connection: send, wait, deliver.
  *
- * Floor 9; backends.
+ * Floor 11; backends.
  *
  * The connection is leased for this call, or is one that the session keeps
  * (hold.c).

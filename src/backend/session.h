@@ -3,7 +3,7 @@
  * backend/session.h
  *	  One statement on a leased connection: send, wait, deliver.
  *
- * Floor 9; backends.
+ * Floor 11; backends.
  *
  *-------------------------------------------------------------------------
  */

@@ -3,7 +3,7 @@
  * backend/sight.c
  *	  Who may see what of a pool.
  *
- * Floor 5; backends.
+ * Floor 7; backends.
  *
  *-------------------------------------------------------------------------
  */

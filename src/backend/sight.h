@@ -3,7 +3,7 @@
  * backend/sight.h
  *	  Who may see what of a pool.
  *
- * Floor 5; backends.
+ * Floor 7; backends.
  *
  * A pool and its connections are shown to the owner of the target and to
  * members of pg_monitor; who may merely use the target sees them without the

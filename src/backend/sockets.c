@@ -4,7 +4,7 @@
  *	  The cache of the remote sockets that this process holds, waiting on
  *	  them, and the account of descriptors.
  *
- * Floor 4; backends.
+ * Floor 6; backends.
  *
  * A socket is cached by slot and generation and used only under a lease.  A
  * wait set is kept with it, for making one takes seven system calls; it is

@@ -4,7 +4,7 @@
  *	  The cache of the remote sockets that this process holds, waiting on
  *	  them, and the account of descriptors.
  *
- * Floor 4; backends.
+ * Floor 6; backends.
  *
  *-------------------------------------------------------------------------
  */

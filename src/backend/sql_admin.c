@@ -3,7 +3,7 @@
  * backend/sql_admin.c
  *	  The SQL functions with which the owner of a target steers its pools.
  *
- * Floor 9; backends.
+ * Floor 11; backends.
  *
  * What they do takes effect at once and is no part of a transaction.
  *

@@ -3,7 +3,7 @@
  * backend/sql_diagnose.c
  *	  What is the matter with a target, and what to type next.
  *
- * Floor 9; backends.
+ * Floor 11; backends.
  *
  * diagnose() reads shared memory, and asks the remote only when that takes
  * no waiting.  check_target() goes the way of a call, step by step.

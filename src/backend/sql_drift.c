@@ -3,7 +3,7 @@
  * backend/sql_drift.c
  *	  Whether functions made of remote statements are still what the remote has.
  *
- * Floor 11; backends.
+ * Floor 13; backends.
  *
  * What a function is made of stands in its body, and nowhere else: so it is
  * known of restored functions, too, and of those that others wrote like it.

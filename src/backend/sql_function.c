@@ -3,7 +3,7 @@
  * backend/sql_function.c
  *	  Ordinary SQL functions made of remote statements.
  *
- * Floor 11; backends.
+ * Floor 13; backends.
  *
  * The statement is described by the remote, not run.  What comes of it is a
  * plain CREATE FUNCTION in the name of the caller: rights, dependencies, dump

@@ -3,7 +3,7 @@
  * backend/sql_query.c
  *	  The SQL functions that run a statement on a target.
  *
- * Floor 10; backends.
+ * Floor 12; backends.
  *
  * Checks how the function was called, prepares where the rows go, and leaves
  * the rest to session.c.  The target is opened last, as what is opened is

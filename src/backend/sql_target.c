@@ -3,7 +3,7 @@
  * backend/sql_target.c
  *	  Targets in SQL: create, alter, reset, drop, and what an address says.
  *
- * Floor 10; backends; works without preload.
+ * Floor 12; backends; works without preload.
  *
  * A target is a foreign server and its user mappings; these functions only
  * put together the same commands.  They call the server's own routines for

@@ -3,7 +3,7 @@
  * backend/sql_targets.c
  *	  The function behind the view targets.
  *
- * Floor 9; backends; works without preload; reads catalogs only.
+ * Floor 11; backends; works without preload; reads catalogs only.
  *
  *-------------------------------------------------------------------------
  */

@@ -3,7 +3,7 @@
  * backend/sql_text.c
  *	  What the text of statements tells without a parser.
  *
- * Floor 4; backends; no network.
+ * Floor 6; backends; no network.
  *
  * Only as much of SQL's lexical rules as is needed to tell which semicolon
  * ends a statement, and what a COPY is.  A mistake here is met by the
@@ -208,10 +208,7 @@ pcfg_sql_has_plan(const char *text)
 	while (*p != '\0' && (is_gap(p) || *p == '('))
 		p = skip_element(p);
 	read_word(p, word, sizeof(word));
-	for (i = 0; i < lengthof(words); i++)
-	{
-		if (strcmp(word, words[i]) == 0)
-			return true;
-	}
-	return false;
+	for (i = 0; i < lengthof(words) && strcmp(word, words[i]) != 0; i++)
+		;
+	return i < lengthof(words);
 }

@@ -3,7 +3,7 @@
  * backend/sql_text.h
  *	  What the text of statements tells without a parser.
  *
- * Floor 4; backends; no network.
+ * Floor 6; backends; no network.
  *
  *-------------------------------------------------------------------------
  */

@@ -3,7 +3,7 @@
  * backend/sql_transaction.c
  *	  The SQL functions that keep a connection beyond a call.
  *
- * Floor 11; backends.
+ * Floor 13; backends.
  *
  *-------------------------------------------------------------------------
  */

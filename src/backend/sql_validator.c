@@ -3,7 +3,7 @@
  * backend/sql_validator.c
  *	  What CREATE and ALTER of SERVER and USER MAPPING may say.
  *
- * Floor 9; backends; works without preload.
+ * Floor 11; backends; works without preload.
  *
  *-------------------------------------------------------------------------
  */

@@ -4,7 +4,7 @@
  *	  The functions behind the views pools, connections, waiters, workers and
  *	  stats.
  *
- * Floor 9; backends; reads shared memory only: no view of ours dials.
+ * Floor 11; backends; reads shared memory only: no view of ours dials.
  *
  *-------------------------------------------------------------------------
  */

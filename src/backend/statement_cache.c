@@ -4,7 +4,7 @@
  *	  Statements that are kept prepared at the remote while this session
  *	  stays the only user of a connection.
  *
- * Floor 6; backends; no network.
+ * Floor 8; backends; no network.
  *
  * The first run of a text is remembered by its hash only, so that statements
  * with their values in the text cost nothing; the second one is prepared.

@@ -4,7 +4,7 @@
  *	  Statements that are kept prepared at the remote while this session
  *	  stays the only user of a connection.
  *
- * Floor 6; backends; no network.
+ * Floor 8; backends; no network.
  *
  * A cache belongs to one connection and to an unbroken chain of uses of it:
  * whatever comes in between (another session or role, a reset, another

@@ -3,7 +3,7 @@
  * backend/target.c
  *	  From a target's name to identity, options, policy and rights.
  *
- * Floor 5; backends.  Promises that a target is handed out only to a role
+ * Floor 7; backends.  Promises that a target is handed out only to a role
  * that may use it now, with the mapping of that role.  Refuses to know
  * connections, leases and the network.
  *

@@ -3,7 +3,7 @@
  * backend/target.h
  *	  From a target's name to identity, options, policy and rights.
  *
- * Floor 5; backends.  Everything about who may use what is decided here, at
+ * Floor 7; backends.  Everything about who may use what is decided here, at
  * each call, for the current user.
  *
  *-------------------------------------------------------------------------

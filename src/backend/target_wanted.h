@@ -4,7 +4,7 @@
  *	  What a user asks a target to be: address, JSON objects and settings, as
  *	  options of a server and a user mapping.
  *
- * Floor 7; backends; works without preload.
+ * Floor 9; backends; works without preload.
  *
  *-------------------------------------------------------------------------
  */

@@ -3,7 +3,7 @@
  * backend/transaction.c
  *	  Remote transactions that are joined to the local one.
  *
- * Floor 10; backends.
+ * Floor 12; backends.
  *
  * The end of a subtransaction is only noted (savepoints.c), and a local abort
  * sends one ROLLBACK whose answer somebody else reads (pcfg_lease_roll_back):

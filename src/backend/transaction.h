@@ -3,7 +3,7 @@
  * backend/transaction.h
  *	  Remote transactions that are joined to the local one.
  *
- * Floor 10; backends.
+ * Floor 12; backends.
  *
  *-------------------------------------------------------------------------
  */

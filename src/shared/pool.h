@@ -3,7 +3,7 @@
  * shared/pool.h
  *	  The directory of pools: find, make, describe, retire.
  *
- * Floor 4; worker and backends; no waiting, no ereport.
+ * Floor 6; worker and backends; no waiting, no ereport.
  *
  *-------------------------------------------------------------------------
  */

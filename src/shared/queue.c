@@ -3,7 +3,7 @@
  * shared/queue.c
  *	  Lease, wait, give back: the callers' part.
  *
- * Floor 4; worker and backends; no waiting, no ereport, no network.
+ * Floor 6; worker and backends; no waiting, no ereport, no network.
  *
  * The order of the queue is the order in which the lock was taken: a caller may
  * use an idle connection directly only while nobody queues.
@@ -320,7 +320,7 @@ unwanted(const PcfgPool *pool, const PcfgSlot *slot)
 	if (pool->paused)
 		return PCFG_CLOSE_PAUSE;
 	if ((pool->wait_head == PCFG_NONE &&
-		 pool->nidle >= pool->policy.value[PCFG_POOL_SIZE]) || pcfg_pool_is_over(pool))
+		 pool->nidle >= pool->policy.value[PCFG_POOL_SIZE]) || pcfg_pool_excess(pool) > 0)
 		return PCFG_CLOSE_SURPLUS;
 	if (slot->returned_at >= slot->recycle_at)
 		return PCFG_CLOSE_AGE;

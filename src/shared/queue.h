@@ -3,7 +3,7 @@
  * shared/queue.h
  *	  Lease, wait, give back: the callers' part.
  *
- * Floor 4; worker and backends; no waiting, no ereport, no network.
+ * Floor 6; worker and backends; no waiting, no ereport, no network.
  *
  * Queueing is strictly first come, first served per pool with direct
  * hand-over.  Every event that can make a lease possible dispatches: it

@@ -3,7 +3,7 @@
  * shared/slots.c
  *	  What the worker tells of connections.
  *
- * Floor 4; worker and backends; no waiting, no ereport, no network.
+ * Floor 6; worker and backends; no waiting, no ereport, no network.
  *
  *-------------------------------------------------------------------------
  */
@@ -507,7 +507,7 @@ pcfg_slot_return_from_care(const PcfgGrant *grant, PcfgCare care, bool ok)
 		if (care == PCFG_CARE_RESET)
 			slot->dirty = false;
 	}
-	if (ok && !pool->retired && !pool->paused && !pcfg_pool_is_over(pool) &&
+	if (ok && !pool->retired && !pool->paused && pcfg_pool_excess(pool) == 0 &&
 		pcfg_slot_move(slot, &word, PCFG_SLOT_IDLE, 0, pcfg_word_use(word), PCFG_BY_HOLDER))
 	{
 		pcfg_idle_put_back(pool, grant->slot);

@@ -3,7 +3,7 @@
  * shared/slots.h
  *	  What the worker tells of connections.
  *
- * Floor 4; worker and backends; no waiting, no ereport, no network.
+ * Floor 6; worker and backends; no waiting, no ereport, no network.
  *
  *-------------------------------------------------------------------------
  */

@@ -3,7 +3,7 @@
  * shared/steering.c
  *	  What the owner of a target does to its pools.
  *
- * Floor 5; backends; no waiting, no ereport.
+ * Floor 7; backends; no waiting, no ereport.
  *
  *-------------------------------------------------------------------------
  */

@@ -3,7 +3,7 @@
  * shared/steering.h
  *	  What the owner of a target does to its pools.
  *
- * Floor 5; backends; no waiting, no ereport.
+ * Floor 7; backends; no waiting, no ereport.
  *
  * A target is meant in one database, with all its mappings.  What is done
  * takes effect at once and is no part of a transaction.

@@ -3,7 +3,7 @@
  * worker/cancel.c
  *	  Cancel requests that block nobody.
  *
- * Floor 5; worker.
+ * Floor 7; worker.
  *
  * PQcancel of libpq blocks, for minutes when packets are swallowed and for
  * ever when the remote takes the request and says nothing.  So it runs in

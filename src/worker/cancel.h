@@ -3,7 +3,7 @@
  * worker/cancel.h
  *	  Cancel requests that block nobody.
  *
- * Floor 5; worker.
+ * Floor 7; worker.
  *
  *-------------------------------------------------------------------------
  */

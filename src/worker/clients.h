@@ -3,7 +3,7 @@
  * worker/clients.h
  *	  The control channels of the backends.
  *
- * Floor 8; worker.
+ * Floor 10; worker.
  *
  *-------------------------------------------------------------------------
  */

@@ -3,7 +3,7 @@
  * worker/connection.c
  *	  The connections that the worker holds, one a slot.
  *
- * Floor 7; worker.
+ * Floor 9; worker.
  *
  *	  NONE --reserved--> WAITING --credentials--> DIALLING --login--> OPEN
  *	  OPEN --idle, to be reset or asked--> CARING --answered--> OPEN

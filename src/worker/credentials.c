@@ -3,7 +3,7 @@
  * worker/credentials.c
  *	  What the worker knows of each pool's remote.
  *
- * Floor 4; worker.
+ * Floor 6; worker.
  *
  *-------------------------------------------------------------------------
  */

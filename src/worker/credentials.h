@@ -4,7 +4,7 @@
  *	  What the worker knows of each pool's remote: keywords for libpq and
  *	  statements for a fresh connection.
  *
- * Floor 4; worker.  Holds passwords, in this process only.
+ * Floor 6; worker.  Holds passwords, in this process only.
  *
  *-------------------------------------------------------------------------
  */

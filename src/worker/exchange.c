@@ -3,7 +3,7 @@
  * worker/exchange.c
  *	  A series of the worker's own on a detached socket.
  *
- * Floor 5; worker.
+ * Floor 7; worker.
  *
  *-------------------------------------------------------------------------
  */

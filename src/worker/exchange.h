@@ -4,7 +4,7 @@
  *	  A series of the worker's own on a detached socket: statements and a
  *	  Sync out, exactly their answers back.
  *
- * Floor 5; worker.
+ * Floor 7; worker.
  *
  *-------------------------------------------------------------------------
  */

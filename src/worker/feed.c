@@ -3,7 +3,7 @@
  * worker/feed.c
  *	  Between libpq and the network during a login.
  *
- * Floor 5; worker.
+ * Floor 7; worker.
  *
  *		network <--> feed --pair--> libpq
  *

@@ -4,7 +4,7 @@
  *	  Between libpq and the network during a login: what comes from the
  *	  network is looked at before libpq is given it.
  *
- * Floor 5; worker.
+ * Floor 7; worker.
  *
  * libpq takes what a server says on trust: it would hash a password for
  * twenty minutes, and keep a notice of a gigabyte.  So its socket is replaced

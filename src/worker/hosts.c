@@ -3,7 +3,7 @@
  * worker/hosts.c
  *	  The hosts of a target, one after another.
  *
- * Floor 5; worker.
+ * Floor 7; worker.
  *
  *-------------------------------------------------------------------------
  */

@@ -4,7 +4,7 @@
  *	  The hosts of a target, one after another: where each is, and in which
  *	  order they are tried.
  *
- * Floor 5; worker.
+ * Floor 7; worker.
  *
  *-------------------------------------------------------------------------
  */

@@ -3,7 +3,7 @@
  * worker/login.c
  *	  From keywords to an authenticated, proven socket to be lent.
  *
- * Floor 6; worker.
+ * Floor 8; worker.
  *
  * libpq does TCP, authentication and the start-up packet, one host and one
  * address at a time, because its non-blocking calls know no time limit.  A

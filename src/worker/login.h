@@ -4,7 +4,7 @@
  *	  From keywords to an authenticated, proven socket to be lent: the remote's
  *	  own, or a relay's end where TLS is in use.
  *
- * Floor 6; worker.
+ * Floor 8; worker.
  *
  *-------------------------------------------------------------------------
  */

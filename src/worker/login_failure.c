@@ -3,7 +3,7 @@
  * worker/login_failure.c
  *	  Why a login failed, and who may be told in which words.
  *
- * Floor 4; worker.
+ * Floor 6; worker.
  *
  * Who answers is not known before the login is over, so what he says until
  * then is for superusers and the log only; others are told its meaning in our

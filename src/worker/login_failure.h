@@ -3,7 +3,7 @@
  * worker/login_failure.h
  *	  Why a login failed, and who may be told in which words.
  *
- * Floor 4; worker.
+ * Floor 6; worker.
  *
  *-------------------------------------------------------------------------
  */

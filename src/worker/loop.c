@@ -3,7 +3,7 @@
  * worker/loop.c
  *	  The worker's wait: what to watch, and whom to call.
  *
- * Floor 4; worker.
+ * Floor 6; worker.
  *
  *-------------------------------------------------------------------------
  */

@@ -3,7 +3,7 @@
  * worker/loop.h
  *	  The worker's wait: what to watch, and whom to call.
  *
- * Floor 4; worker.
+ * Floor 6; worker.
  *
  * The server's own wait set holds the latch, the postmaster's death and one
  * epoll descriptor; all other descriptors are in the latter, because an entry

@@ -3,7 +3,7 @@
  * worker/main.c
  *	  The background worker: start, loop, end.
  *
- * Floor 10; postmaster (registration) and worker.
+ * Floor 12; postmaster (registration) and worker.
  *
  * The worker has no database and no transaction; it never waits but in
  * pcfg_loop_wait.  It ends with status 1, which the postmaster takes as "start

@@ -3,7 +3,7 @@
  * worker/main.h
  *	  The background worker.
  *
- * Floor 10; postmaster (registration) and worker.
+ * Floor 12; postmaster (registration) and worker.
  *
  *-------------------------------------------------------------------------
  */

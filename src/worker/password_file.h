@@ -3,7 +3,7 @@
  * worker/password_file.h
  *	  A password that stands in a file of the server.
  *
- * Floor 4; worker.
+ * Floor 6; worker.
  *
  *-------------------------------------------------------------------------
  */

@@ -3,7 +3,7 @@
  * worker/relay.c
  *	  A TLS connection lent to backends.
  *
- * Floor 5; worker.
+ * Floor 7; worker.
  *
  *		remote <--TLS--> ssl  | relay |  inner <--pair--> lent (the holder's)
  *

@@ -4,7 +4,7 @@
  *	  A TLS connection lent to backends: the worker keeps libpq's connection
  *	  and pumps bytes between its SSL object and one end of a socket pair.
  *
- * Floor 5; worker.
+ * Floor 7; worker.
  *
  *-------------------------------------------------------------------------
  */

@@ -3,7 +3,7 @@
  * worker/resolver.c
  *	  Names of hosts to addresses, without blocking, by c-ares.
  *
- * Floor 5; worker.
+ * Floor 7; worker.
  *
  * libpq would look names up itself, synchronously and without a time limit;
  * one dead resolver would stop every pool.

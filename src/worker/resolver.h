@@ -3,7 +3,7 @@
  * worker/resolver.h
  *	  Names of hosts to addresses, without blocking.
  *
- * Floor 5; worker.
+ * Floor 7; worker.
  *
  *-------------------------------------------------------------------------
  */

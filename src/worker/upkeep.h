@@ -3,7 +3,7 @@
  * worker/upkeep.h
  *	  What is due by time: age, retired pools, connects after a failure.
  *
- * Floor 9; worker.
+ * Floor 11; worker.
  *
  *-------------------------------------------------------------------------
  */
