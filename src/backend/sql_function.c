@@ -17,6 +17,7 @@
 #include "backend/inquiry.h"
 #include "backend/sql_text.h"
 #include "backend/target.h"
+#include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "fmgr.h"
@@ -27,6 +28,7 @@
 #include "parser/parser.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/syscache.h"
 
 PCFG_SQL_FUNCTION(pcfg_sql_create_function);
 
@@ -172,23 +174,39 @@ make_body(const char *target, const char *sql, const Signature *signature, const
 	return body.data;
 }
 
+/* What is set for a function that is to be replaced. */
+static double
+find_rows(Oid function)
+{
+	HeapTuple	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+	double		rows = 0;
+
+	if (HeapTupleIsValid(tuple))
+	{
+		rows = ((Form_pg_proc) GETSTRUCT(tuple))->prorows;
+		ReleaseSysCache(tuple);
+	}
+	return rows > 0 ? rows : ROWS_UNKNOWN;
+}
+
 /*
- * How many rows the remote's planner expects.  Servers before 16 cannot be
- * asked that for parameters whose values are not known.
+ * How many rows are to be expected: what the remote's planner says.  It cannot
+ * be asked that where values are not known (GENERIC_PLAN takes those of the
+ * extended protocol for known), so ALTER FUNCTION ... ROWS is kept there.
  */
 static double
-ask_rows(const char *target, const char *sql, int nargs)
+expect_rows(const char *target, const char *sql, const Signature *signature)
 {
-	char	   *question = psprintf("EXPLAIN (FORMAT JSON%s) %s", nargs > 0 ? ", GENERIC_PLAN" : "", sql);
 	static const char label[] = "\"Plan Rows\": ";
 	const char *found = NULL;
 	char	   *plan = NULL;
 
-	if (!pcfg_sql_has_plan(sql) ||
-		(nargs > 0 && pcfg_target_open(target)->server_version < 160000))
-		return ROWS_UNKNOWN;
+	if (signature->nargs > 0)
+		return find_rows(LookupFuncName(signature->name, signature->nargs, signature->types, true));
 	/* the outermost node comes first; a quote within a string is escaped */
-	if (pcfg_inquire(target, question, 1, &plan, NULL) == NULL && plan != NULL)
+	if (pcfg_sql_has_plan(sql) &&
+		pcfg_inquire(target, psprintf("EXPLAIN (FORMAT JSON) %s", sql), 1, &plan, NULL) == NULL &&
+		plan != NULL)
 		found = strstr(plan, label);
 	return found == NULL ? ROWS_UNKNOWN : Max(strtod(found + strlen(label), NULL), 1.0);
 }
@@ -242,7 +260,7 @@ pcfg_sql_create_function(PG_FUNCTION_ARGS)
 	columns = list_columns(described);
 	statement = make_statement(&signature, columns,
 							   make_body(target, sql, &signature, columns),
-							   columns != NULL ? ask_rows(target, sql, signature.nargs) : 0,
+							   columns != NULL ? expect_rows(target, sql, &signature) : 0,
 							   PG_GETARG_BOOL(3), PG_GETARG_BOOL(4));
 	if (SPI_execute(statement, false, 0) != SPI_OK_UTILITY)
 		elog(ERROR, "CREATE FUNCTION failed");

@@ -47,8 +47,10 @@ made(q{'one_of_them(int)', 'crm', 'select id from many where id = $1'}, 'one_of_
 $offset = -s $remote->logfile;
 made(q{'shown()', 'crm', 'show work_mem'}, 'shown()', 'a statement without a plan');
 unlike(slurp_file($remote->logfile, $offset), qr/EXPLAIN|ERROR/, '... is not asked for one');
-my $with_parameters = $remote->pg_version >= 16 ? 1 : 1000;
-sql_ok($local, q{SELECT proname, prorows FROM pg_proc WHERE proname IN ('all_of_them', 'one_of_them', 'shown') ORDER BY 1}, "all_of_them|5000\none_of_them|$with_parameters\nshown|1000", 'rows as the remote expects them');
+sql_ok($local, q{SELECT proname, prorows FROM pg_proc WHERE proname IN ('all_of_them', 'one_of_them', 'shown') ORDER BY 1}, "all_of_them|5000\none_of_them|1000\nshown|1000", 'rows as the remote expects them');
+$local->safe_psql('postgres', 'ALTER FUNCTION one_of_them ROWS 1');
+made(q{'one_of_them(int)', 'crm', 'select id from many where id = $1 and id > 0', replace => true}, 'one_of_them(integer)', 'a replacement');
+sql_ok($local, q{SELECT prorows FROM pg_proc WHERE proname = 'one_of_them'}, '1', '... keeps the rows that were set');
 like($local->safe_psql('postgres', 'EXPLAIN SELECT * FROM all_of_them()'), qr/rows=5000/, 'are what the planner takes');
 $local->safe_psql('postgres', 'DROP FUNCTION all_of_them; DROP FUNCTION one_of_them; DROP FUNCTION shown');
 
