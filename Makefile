@@ -15,7 +15,8 @@ PG_CPPFLAGS = -Isrc -I$(shell $(PG_CONFIG) --includedir) -MMD \
 	$(if $(FAILPOINTS),-DPCFG_FAILPOINTS)
 PG_CFLAGS = -Wall -Wextra $(if $(WERROR),-Werror) -fvisibility=hidden \
 	-Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-initializers
-SHLIB_LINK = -lpq -lssl -lcares
+comma = ,
+SHLIB_LINK = -lpq -lssl -lcares $(if $(FAILPOINTS),$(foreach f,malloc calloc,-Wl$(comma)--wrap=$(f)))
 
 # Nothing of ours is worth inlining into a query plan.
 override with_llvm = no

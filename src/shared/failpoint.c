@@ -13,6 +13,7 @@
 
 #ifdef PCFG_FAILPOINTS
 
+#include <fcntl.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -94,6 +95,52 @@ pcfg_failpoint_reach(PcfgFailpoint place)
 
 	if (find_action(place, action, &n) && ++reached == n)
 		act(action, places[place]);
+}
+
+/* ----------------------------------------------------------------
+ * the worker's memory
+ *
+ * A test build is linked so that our own allocations, and no library's, come
+ * here.  The N-th that the worker makes fails, and no other in the life of
+ * the file "failpoint.fired" in the data directory.
+ * ----------------------------------------------------------------
+ */
+
+#define FIRED	"failpoint.fired"
+
+extern void *__real_malloc(size_t size);
+extern void *__real_calloc(size_t n, size_t size);
+extern void *__wrap_malloc(size_t size);
+extern void *__wrap_calloc(size_t n, size_t size);
+
+static bool
+is_denied(void)
+{
+	char		action[16];
+	int			n;
+	int			fd;
+
+	if (!IsUnderPostmaster || MyBackendType != B_BG_WORKER ||
+		!find_action(PCFG_PLACE_worker_allocates, action, &n) ||
+		++reached != n || access(FIRED, F_OK) == 0)
+		return false;
+	fd = open(FIRED, O_CREAT | O_WRONLY, 0600);
+	if (fd >= 0)
+		(void) close(fd);
+	errno = ENOMEM;
+	return true;
+}
+
+void *
+__wrap_malloc(size_t size)
+{
+	return is_denied() ? NULL : __real_malloc(size);
+}
+
+void *
+__wrap_calloc(size_t n, size_t size)
+{
+	return is_denied() ? NULL : __real_calloc(n, size);
 }
 
 #endif

@@ -13,7 +13,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(time sleep);
 
-my $seconds  = $ENV{SOAK_SECONDS}  || 20;
+my $seconds  = $ENV{SOAK_SECONDS}  || 30;
 my $sessions = $ENV{SOAK_SESSIONS} || 8;
 
 my $folder  = PostgreSQL::Test::Utils::tempdir();

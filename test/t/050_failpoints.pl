@@ -176,6 +176,39 @@ for my $place (sort keys %reach)
 	}
 }
 
+# --- the worker has no memory, at each of its requests from its start on
+{
+	my $fired = $local->data_dir . '/failpoint.fired';
+	my $since = $local->safe_psql('postgres', 'SELECT pg_postmaster_start_time()');
+	my $offset = -s $local->logfile;
+	my $tls   = q{SELECT * FROM pool_config.query('tls', 'select 43') AS t(a int)};
+	my ($n, @late) = (0);
+	for ($n = 1; $n <= 200; $n++)
+	{
+		tell_worker("worker_allocates error $n");
+		my $worker = $local->safe_psql('postgres', 'SELECT pid FROM pool_config.workers');
+		kill 'TERM', $worker if $worker;
+		# what has it allocate: both kinds of connection, a cancel, a reset, an end
+		$local->psql('postgres', "SET statement_timeout = '3s'; SET pool_config.pool_timeout = 2; $leave $look $tls; SELECT pool_config.recycle('crm'); $look", on_error_stop => 0);
+		$local->psql('postgres', q{SET statement_timeout = '200ms'; SELECT pool_config.exec('tls', 'select pg_sleep(5)')});
+		$local->psql('postgres', "SET statement_timeout = '3s'; SET pool_config.pool_timeout = 2; $look $tls", on_error_stop => 0);
+		my $denied = -e $fired;
+		unlink $fired;
+		tell_worker('');
+		my $until = time + 10;
+		my $well;
+		do { $well = works() && ($local->psql('postgres', "SET statement_timeout = '3s'; $tls"))[1] eq '43' } until $well || time > $until;
+		push @late, $n unless $well;
+		last unless $denied;
+	}
+	is(join(' ', @late), '', 'whichever request of the worker for memory is denied, all is well again soon');
+	cmp_ok($n, '>', 30, "those were $n requests");
+	cmp_ok($n, '<=', 200, 'and no more');
+	poll_until('nothing is leased, nobody waits', \&at_rest, 10);
+	is($local->safe_psql('postgres', 'SELECT pg_postmaster_start_time()'), $since, 'the server was not restarted');
+	unlike(slurp_file($local->logfile, $offset), qr/terminated by signal/, 'nor did a process crash') ;
+}
+
 # a worker that stands still
 append_to_file($local->data_dir . '/failpoint', '');
 tell_worker('worker_dials wait');
