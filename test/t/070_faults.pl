@@ -208,10 +208,11 @@ sub goes_on
 	return $allowed !~ /^57|^gone/;
 }
 
-# The next call: right, or refused for no longer than a step of the back-off takes.
+# The next call: right, or refused for no longer than a step of the back-off
+# takes, behind a connect whose bytes were swallowed (connect_timeout: 2 s).
 sub recovers
 {
-	my $until = time + 2;
+	my $until = time + 2 + 2;
 	my $what;
 
 	do { $what = outcome(start_call(limit => 10)) } while ($what =~ /^08001/ && time < $until);
