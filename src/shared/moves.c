@@ -12,6 +12,7 @@
 #include "shared/compat.h"
 
 #include "shared/moves.h"
+#include "shared/trace.h"
 
 /* ----------------------------------------------------------------
  * slots
@@ -44,6 +45,8 @@ pcfg_slot_move(PcfgSlot *slot, uint64 *word, PcfgSlotState to, uint32 owner,
 				slot->held = PCFG_HELD_STATEMENT;
 				slot->resting_since = 0;
 			}
+			pcfg_trace_note((int) (slot - pcfg_slots), seen, pcfg_word(to, owner, use),
+							pcfg_my_owner(), mover);
 			*word = pcfg_word(to, owner, use);
 			return true;
 		}

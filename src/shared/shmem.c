@@ -11,6 +11,7 @@
 
 #include "shared/settings.h"
 #include "shared/shmem.h"
+#include "shared/trace.h"
 #include "storage/ipc.h"
 #include "storage/shmem.h"
 
@@ -52,6 +53,7 @@ shmem_size(void)
 											sizeof(PcfgRecord))));
 	size = add_size(size, MAXALIGN(mul_size(pcfg_max_pools * FAILURES_PER_POOL,
 											sizeof(PcfgFailure))));
+	size = add_size(size, pcfg_trace_size(pcfg_max_connections));
 	return size;
 }
 
@@ -165,6 +167,8 @@ startup_shmem(void)
 	pcfg_records = (PcfgRecord *) p;
 	p += MAXALIGN(mul_size(pcfg_max_pools * RECORDS_PER_POOL, sizeof(PcfgRecord)));
 	pcfg_failures = (PcfgFailure *) p;
+	p += MAXALIGN(mul_size(pcfg_max_pools * FAILURES_PER_POOL, sizeof(PcfgFailure)));
+	pcfg_trace_place(p, pcfg_max_connections);
 	if (!found)
 		init_shared(GetNamedLWLockTranche(tranche_name)->lock.tranche);
 	LWLockRelease(AddinShmemInitLock);

@@ -24,6 +24,7 @@
 #include "shared/pool.h"
 #include "shared/settings.h"
 #include "shared/slots.h"
+#include "shared/trace.h"
 #include "storage/ipc.h"
 #include "utils/guc.h"
 #include "worker/cancel.h"
@@ -51,6 +52,7 @@ static void
 at_exit(int code, Datum arg)
 {
 	pcfg_connection_shutdown_all();
+	pcfg_trace_write();
 	pg_atomic_write_u32(&pcfg_shared->worker_procno, 0);
 	pg_atomic_write_u32(&pcfg_shared->worker_pid, 0);
 }

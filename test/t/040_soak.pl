@@ -2,6 +2,9 @@
 # through the relay, while everything is killed, stopped, cut and changed around
 # them.  No answer may be another's, no effect lost or doubled, no wait endless.
 #
+# Test build: it keeps the last moves of each slot (shared/trace.h), which have
+# to be legal, one after the other, and each its owner's.
+#
 # SOAK_SECONDS says how long (make soak SECONDS=...); the table of the end goes
 # to the log, with the bound that follows from so many calls without a fault.
 use strict;
@@ -182,6 +185,50 @@ for my $target (sort keys %servers)
 		$servers{$target}, "$target works afterwards");
 }
 sql_ok($local, 'SELECT rescued FROM pool_config.workers', '0', 'no wake-up was lost');
+
+# the moves of the slots, from the worker's own end
+{
+	$local->stop('fast');
+	my @states = qw(EMPTY CONNECTING IDLE LEASED CONDEMNED);
+	my %movers = (WORKER => 1, HOLDER => 2, LOCK => 4);
+	my %legal;
+	my $table = slurp_file('src/shared/slot_moves.def');
+	$legal{"$1 $2"} |= $movers{$3} while $table =~ /^MOVE\((\w+), (\w+), (\w+),/mg;
+	my $split = sub {
+		my ($word) = @_;
+		return { state => $states[ $word >> 57 ], owner => $word >> 38 & (1 << 18) - 1, use => $word & (1 << 38) - 1 };
+	};
+	my (%moves, @faults);
+	for (split /\n/, slurp_file($local->data_dir . '/slot_moves'))
+	{
+		my ($slot, $from, $to, $by, $mover) = split / /;
+		push @{ $moves{$slot} }, { from => $split->($from), to => $split->($to), by => $by, mover => $mover };
+	}
+	my $n = 0;
+	for my $slot (sort { $a <=> $b } keys %moves)
+	{
+		# an empty slot may be taken by another pool before its emptying is noted
+		my @moves = sort { $a->{to}{use} <=> $b->{to}{use} } @{ $moves{$slot} };
+		my $last;
+		for my $m (@moves)
+		{
+			my ($from, $to) = @$m{qw(from to)};
+			my $what = "slot $slot, use $to->{use}: $from->{state} (owner $from->{owner}) to $to->{state} ($to->{owner}) by $m->{by}";
+			my $rises = "$from->{state} $to->{state}" =~ /^IDLE LEASED$|^EMPTY | EMPTY$/ ? 1 : 0;
+			$n++;
+			push @faults, "not legal: $what" unless ($legal{"$from->{state} $to->{state}"} // 0) & $m->{mover};
+			push @faults, "not the owner: $what" if $m->{mover} == $movers{HOLDER} && $from->{owner} != $m->{by};
+			push @faults, "a use that does not rise by $rises: $what" if $to->{use} != $from->{use} + $rises;
+			push @faults, "nobody leases: $what" if ($to->{state} eq 'LEASED') != ($to->{owner} != 0);
+			push @faults, "not what was left: $what"
+			  if $last && "@$last{qw(state owner use)}" ne "@$from{qw(state owner use)}";
+			$last = $to;
+		}
+	}
+	is(join("\n", @faults[ 0 .. ($#faults > 9 ? 9 : $#faults) ]), '', "each of the last $n moves of slots was legal, its owner's, and from where the one before led");
+	cmp_ok($n, '>', 1000, 'which were enough');
+	$local->start;
+}
 unlike(slurp_file($local->logfile), qr/was terminated by signal|PANIC|TRAP/, 'nobody crashed');
 
 done_testing();

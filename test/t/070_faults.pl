@@ -26,6 +26,7 @@ $remote->safe_psql('postgres', q{
 	CREATE TABLE ledger (token text);
 	CREATE FUNCTION act(token text, ballast text, seconds float8, n int) RETURNS SETOF text LANGUAGE plpgsql SECURITY DEFINER AS $$
 	BEGIN
+		PERFORM pg_advisory_xact_lock(substr(token, 6)::int);	-- so that it can be seen
 		INSERT INTO ledger VALUES (token);
 		PERFORM pg_sleep(seconds);
 		RETURN QUERY SELECT token || repeat('x', CASE WHEN n > 1 THEN 1000 ELSE 0 END) FROM generate_series(1, n);
@@ -75,7 +76,8 @@ sub backends
 sub runs_there
 {
 	my ($run) = @_;
-	return $remote->safe_psql('postgres', "SELECT count(*) FROM pg_locks WHERE relation = 'ledger'::regclass") > 0;
+	my ($number) = $run->{token} =~ /(\d+)/;
+	return $remote->safe_psql('postgres', "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = $number") > 0;
 }
 
 sub worker { return sql('SELECT pid FROM pool_config.workers'); }
@@ -99,7 +101,7 @@ sub start_running
 {
 	my $run = start_call(seconds => 1.2, limit => 3, @_);
 
-	poll_until('it runs at the remote', \&runs_there, 10);
+	poll_until('it runs at the remote', sub { runs_there($run) }, 10);
 	return $run;
 }
 
