@@ -49,8 +49,7 @@ own_server(FunctionCallInfo fcinfo, int nargs, const char **name)
 		server = get_foreign_server_oid(target, true);
 	if (!OidIsValid(server))
 		pcfg_target_report_unknown(target);
-	if (!pcfg_owns_foreign_server(server, GetUserId()))
-		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_FOREIGN_SERVER, target);
+	pcfg_target_require_owner(server, target);
 	return server;
 }
 

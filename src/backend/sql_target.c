@@ -223,14 +223,6 @@ option_changes(List *old, List *wanted, bool complete)
 	return changes;
 }
 
-/* Also where there is nothing to change, which the server would let pass. */
-static void
-require_owner(const ForeignServer *server)
-{
-	if (!pcfg_owns_foreign_server(server->serverid, GetUserId()))
-		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_FOREIGN_SERVER, server->servername);
-}
-
 static void
 alter_server(const char *name, List *changes)
 {
@@ -420,9 +412,12 @@ pcfg_sql_alter_target(PG_FUNCTION_ARGS)
 	server = get_own_server(name);
 	read_arguments(fcinfo, &wanted,
 				   PG_ARGISNULL(ARG_URL) ? option_text(server->options, "options", NULL) : NULL);
-	/* a role may change its own mapping */
+	/*
+	 * The server asks for that where there is something to change; and a role
+	 * may change its own mapping.
+	 */
 	if (wanted.mapping == NIL)
-		require_owner(server);
+		pcfg_target_require_owner(server->serverid, name);
 
 	/* an address is one piece: what the old one said beyond the new is void */
 	if (!PG_ARGISNULL(ARG_URL))
@@ -461,7 +456,7 @@ pcfg_sql_reset_target(PG_FUNCTION_ARGS)
 	int			i;
 	ListCell   *lc;
 
-	require_owner(server);
+	pcfg_target_require_owner(server->serverid, name);
 	deconstruct_array(PG_GETARG_ARRAYTYPE_P(1), TEXTOID, -1, false, TYPALIGN_INT,
 					  &names, &nulls, &n);
 	for (i = 0; i < n; i++)

@@ -528,6 +528,13 @@ must_use_password(const PcfgTarget *target)
 	return target->password_required && !superuser_arg(target->role);
 }
 
+void
+pcfg_target_require_owner(Oid server, const char *name)
+{
+	if (!pcfg_owns_foreign_server(server, GetUserId()))
+		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_FOREIGN_SERVER, name);
+}
+
 PcfgTarget *
 pcfg_target_open(const char *name)
 {

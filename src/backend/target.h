@@ -58,6 +58,9 @@ typedef struct PcfgTarget
  */
 extern PcfgTarget *pcfg_target_open(const char *name);
 
+/* Error 42501 unless the current role owns the server of a target. */
+extern void pcfg_target_require_owner(Oid server, const char *name);
+
 /* The target nearest to a mistyped name among those the role may use, or NULL. */
 extern const char *pcfg_target_nearest(const char *name);
 
