@@ -21,6 +21,12 @@
 #define LISTEN_MAX		32768
 
 /*
+ * So many reads take what came meanwhile.  A remote that talks faster than we
+ * read is heard by who waits for an answer, and can be interrupted.
+ */
+#define LISTEN_READS	64
+
+/*
  * A ping may take so long, or a quarter of what the caller has left; sooner
  * the others are asked, and one more is dialled.
  */
@@ -31,21 +37,25 @@
 /*
  * Takes a message that may come at any time: a notice, a notification, a
  * parameter change (a reload of the remote sends those).  False for any other
- * message, and for a change of the encoding that we rely on.
+ * message, for a change of the encoding that we rely on, and for other styles
+ * unless the caller minds them himself.
  */
 static bool
-take_frame(const PcfgFrame *frame, PcfgNotifications *notifications)
+take_frame(const PcfgFrame *frame, PcfgNotifications *notifications, PcfgStyles *styles)
 {
-	PcfgReader	r;
+	PcfgStyles	told = {0};
+	const char *name;
+	const char *value;
 
 	if (frame->type == 'N')
 		return true;
 	if (frame->type == 'A')
 		return notifications == NULL || pcfg_notifications_add(notifications, frame);
-	if (frame->type != 'S')
+	if (frame->type != 'S' || !pcfg_read_parameter(frame, &name, &value) ||
+		strcmp(name, "client_encoding") == 0)
 		return false;
-	pcfg_reader_init(&r, frame->body, frame->len);
-	return pcfg_read_string(&r) != NULL && strcmp(frame->body, "client_encoding") != 0;
+	pcfg_styles_note(styles != NULL ? styles : &told, name, value);
+	return !pcfg_styles_differ(&told);
 }
 
 /*
@@ -53,7 +63,8 @@ take_frame(const PcfgFrame *frame, PcfgNotifications *notifications)
  * connection, which notifications are taken of; false unless all are harmless.
  */
 static bool
-take_harmless(char *data, size_t len, PcfgNotifications *notifications, size_t *whole)
+take_harmless(char *data, size_t len, PcfgNotifications *notifications,
+			  PcfgStyles *styles, size_t *whole)
 {
 	PcfgBuffer	buf;
 	PcfgFrame	frame;
@@ -73,7 +84,7 @@ take_harmless(char *data, size_t len, PcfgNotifications *notifications, size_t *
 			case PCFG_FRAME_OK:
 				break;
 		}
-		if (!take_frame(&frame, notifications))
+		if (!take_frame(&frame, notifications, styles))
 			return false;
 		*whole = buf.parsed;
 	}
@@ -101,26 +112,28 @@ pcfg_socket_is_quiet(PcfgSocket *sock)
 
 	n = recv(sock->fd, data, sizeof(data), MSG_PEEK | MSG_DONTWAIT);
 	if (n <= 0 || n == (ssize_t) sizeof(data) ||
-		!take_harmless(data, (size_t) n, NULL, &whole) || whole != (size_t) n)
+		!take_harmless(data, (size_t) n, NULL, NULL, &whole) || whole != (size_t) n)
 		return false;
 	return recv(sock->fd, data, (size_t) n, MSG_DONTWAIT) == n;
 }
 
 bool
-pcfg_socket_take_idle(PcfgSocket *sock, PcfgNotifications *notifications)
+pcfg_socket_take_idle(PcfgSocket *sock, PcfgNotifications *notifications,
+					  PcfgStyles *styles)
 {
 	char		data[LISTEN_MAX];
 	size_t		whole;
 	ssize_t		n;
+	int			i;
 
-	for (;;)
+	for (i = 0; i < LISTEN_READS; i++)
 	{
 		n = recv(sock->fd, data, sizeof(data), MSG_PEEK | MSG_DONTWAIT);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
 			return errno == EAGAIN || errno == EWOULDBLOCK;
-		if (n == 0 || !take_harmless(data, (size_t) n, notifications, &whole))
+		if (n == 0 || !take_harmless(data, (size_t) n, notifications, styles, &whole))
 			return false;
 		/* what is not there in full is read with the next answer */
 		if (whole == 0)
@@ -128,6 +141,7 @@ pcfg_socket_take_idle(PcfgSocket *sock, PcfgNotifications *notifications)
 		if (recv(sock->fd, data, whole, MSG_DONTWAIT) != (ssize_t) whole)
 			return false;
 	}
+	return true;
 }
 
 /*
@@ -136,7 +150,8 @@ pcfg_socket_take_idle(PcfgSocket *sock, PcfgNotifications *notifications)
  */
 static bool
 await(PcfgSocket *sock, const PcfgGrant *grant, PcfgReply *reply,
-	  PcfgNotifications *notifications, PcfgTime doubt_at, PcfgTime limit)
+	  PcfgNotifications *notifications, PcfgStyles *styles,
+	  PcfgTime doubt_at, PcfgTime limit)
 {
 	char		data[LISTEN_MAX];
 	PcfgBuffer	buf;
@@ -162,7 +177,7 @@ await(PcfgSocket *sock, const PcfgGrant *grant, PcfgReply *reply,
 			case PCFG_EVENT_NOTICE:
 			case PCFG_EVENT_NOTIFY:
 			case PCFG_EVENT_PARAMETER:
-				if (!take_frame(&frame, notifications))
+				if (!take_frame(&frame, notifications, styles))
 					return false;
 				continue;
 			case PCFG_EVENT_MORE:
@@ -230,16 +245,18 @@ pcfg_socket_answers_ping(PcfgSocket *sock, const PcfgGrant *grant, PcfgTime dead
 	if (!pcfg_reply_expect(&reply, PCFG_STEP_SYNC) ||
 		send(sock->fd, sync, sizeof(sync), MSG_NOSIGNAL | MSG_DONTWAIT) != sizeof(sync))
 		return false;
-	return await(sock, grant, &reply, NULL, doubt_time(now, limit), limit);
+	return await(sock, grant, &reply, NULL, NULL, doubt_time(now, limit), limit);
 }
 
 bool
 pcfg_socket_has_rolled_back(PcfgSocket *sock, const PcfgGrant *grant,
-							PcfgNotifications *notifications, PcfgTime limit)
+							PcfgNotifications *notifications, PcfgStyles *styles,
+							PcfgTime limit)
 {
 	PcfgReply	reply;
 
 	pcfg_reply_init(&reply);
 	return pcfg_reply_expect(&reply, PCFG_STEP_QUERY) &&
-		await(sock, grant, &reply, notifications, doubt_time(pcfg_now(), limit), limit);
+		await(sock, grant, &reply, notifications, styles,
+			  doubt_time(pcfg_now(), limit), limit);
 }

@@ -23,9 +23,11 @@ extern bool pcfg_socket_is_quiet(PcfgSocket *sock);
 
 /*
  * The same for a connection that its session keeps and listens on: more may
- * have come, a message may be on its way still, and notifications are kept.
+ * have come, or be on its way still; notifications are kept unless NULL, and
+ * *styles is what they are now.
  */
-extern bool pcfg_socket_take_idle(PcfgSocket *sock, PcfgNotifications *notifications);
+extern bool pcfg_socket_take_idle(PcfgSocket *sock, PcfgNotifications *notifications,
+								  PcfgStyles *styles);
 
 /*
  * A round trip without a statement, for a second at most and a quarter of
@@ -42,10 +44,11 @@ extern PcfgTime pcfg_ping_limit(PcfgTime now, PcfgTime deadline);
 
 /*
  * Waits for the answer to the ROLLBACK that the connection was left with, as
- * for that of a ping.  Notifications are kept unless NULL.
+ * for that of a ping.  Notifications are kept unless NULL; *styles is what they
+ * are now, and unless it is NULL they may be any.
  */
 extern bool pcfg_socket_has_rolled_back(PcfgSocket *sock, const PcfgGrant *grant,
 										PcfgNotifications *notifications,
-										PcfgTime limit);
+										PcfgStyles *styles, PcfgTime limit);
 
 #endif							/* PCFG_CHECKOUT_H */

@@ -139,7 +139,8 @@ pcfg_hold_listen(PcfgHold *hold)
 {
 	/* before the reset they are those that somebody else asked for */
 	return pcfg_socket_take_idle(hold->lease.socket,
-								 hold->lease.needs_reset ? NULL : &hold->notifications);
+								 hold->lease.needs_reset ? NULL : &hold->notifications,
+								 &hold->lease.styles);
 }
 
 /* What the lease is for. */
@@ -235,7 +236,7 @@ catch_up(PcfgHold *hold)
 	PG_TRY();
 	{
 		ok = pcfg_socket_has_rolled_back(hold->lease.socket, &hold->lease.grant,
-										 &hold->notifications,
+										 &hold->notifications, &hold->lease.styles,
 										 pcfg_target_pool_deadline(hold->lease.target, pcfg_now()));
 	}
 	PG_CATCH();
@@ -355,7 +356,10 @@ pcfg_hold_part(PcfgHold *hold)
  * ----------------------------------------------------------------
  */
 
-/* Gives a connection at rest back, or destroys it where a transaction is open. */
+/*
+ * Gives a connection at rest back, or destroys it where a transaction is open
+ * or values would be misread.
+ */
 static void
 give_back(PcfgHold *hold)
 {
@@ -364,7 +368,8 @@ give_back(PcfgHold *hold)
 
 	if (hold->lost)
 		return;
-	pcfg_lease_give_back(&hold->lease, hold->status == 'I');
+	pcfg_lease_give_back(&hold->lease,
+						 hold->status == 'I' && pcfg_lease_has_styles(&hold->lease));
 	/* this session, too, is to find nothing of what lived there */
 	if (foreign)
 		target->last.slot = PCFG_NONE;

@@ -458,7 +458,7 @@ is_alive(const PcfgLease *lease, PcfgSlot *slot, PcfgTime deadline, PcfgCloseRea
 	*reason = PCFG_CLOSE_PING;
 	if (slot->owed)
 	{
-		if (!pcfg_socket_has_rolled_back(lease->socket, &lease->grant, NULL,
+		if (!pcfg_socket_has_rolled_back(lease->socket, &lease->grant, NULL, NULL,
 										 pcfg_ping_limit(pcfg_now(), deadline)))
 			return false;
 		slot->owed = false;
@@ -555,6 +555,17 @@ pcfg_lease_take(PcfgLease *lease, PcfgTarget *target, PcfgComposer compose, void
 		PG_RE_THROW();
 	}
 	PG_END_TRY();
+}
+
+bool
+pcfg_lease_has_styles(const PcfgLease *lease)
+{
+	const int64 *policy = lease->target->policy.value;
+
+	return !pcfg_styles_differ(&lease->styles) ||
+		(policy[PCFG_POOLER] != PCFG_POOLER_TRANSACTION &&
+		 (policy[PCFG_POOL_RESET] == PCFG_RESET_AUTO ||
+		  policy[PCFG_POOL_RESET] == PCFG_RESET_ALWAYS));
 }
 
 void

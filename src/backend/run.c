@@ -102,20 +102,15 @@ keep_error(PcfgRun *run, const PcfgFrame *frame)
 
 /*
  * A parameter of the remote session has a new value.  Text in another
- * encoding than ours must not be read; other styles of dates only end the
- * reuse without a reset.
+ * encoding than ours must not be read.
  */
 static void
 take_parameter(PcfgRun *run, const PcfgFrame *frame)
 {
-	PcfgReader	r;
 	const char *name;
 	const char *value;
 
-	pcfg_reader_init(&r, frame->body, frame->len);
-	name = pcfg_read_string(&r);
-	value = pcfg_read_string(&r);
-	if (!pcfg_reader_done(&r))
+	if (!pcfg_read_parameter(frame, &name, &value))
 		raise_protocol_violation(run, "A parameter status is malformed.");
 	if (strcmp(name, "client_encoding") == 0 &&
 		pg_char_to_encoding(value) != GetDatabaseEncoding())
@@ -125,9 +120,7 @@ take_parameter(PcfgRun *run, const PcfgFrame *frame)
 						run->target->name),
 				 errdetail("It must stay that of the local database, \"%s\"; the connection was closed.",
 						   GetDatabaseEncodingName())));
-	if ((strcmp(name, "DateStyle") == 0 && strncmp(value, "ISO", 3) != 0) ||
-		(strcmp(name, "IntervalStyle") == 0 && strcmp(value, "postgres") != 0))
-		run->style_changed = true;
+	pcfg_styles_note(&run->lease->styles, name, value);
 }
 
 static void

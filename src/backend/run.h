@@ -74,7 +74,6 @@ typedef struct PcfgRun
 	bool		copy;			/* there was a COPY, whose data went nowhere */
 	size_t		copied;			/* bytes of it */
 	bool		transaction;	/* some statement began or ended one */
-	bool		style_changed;	/* text of the next call may look different */
 	bool		reporting;		/* a notice, which names its place itself */
 } PcfgRun;
 

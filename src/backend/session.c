@@ -185,6 +185,22 @@ warn_of_state(const PcfgRun *run)
 	}
 }
 
+/* Rows are read only as long as nothing in them can be misread. */
+static void
+require_styles(const PcfgRun *run, const char *outcome)
+{
+	const char *name = run->lease->styles.dates ? "DateStyle" : "IntervalStyle";
+
+	if (run->rows != NULL && pcfg_styles_differ(&run->lease->styles))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("%s was changed on the connection to target \"%s\"",
+						name, run->target->name),
+				 errdetail("Values of the remote could be misread. %s", outcome),
+				 errhint("Use to_char() for another form of a value. On a connection that is kept, exec(..., 'RESET %s') makes its rows readable again.",
+						 name)));
+}
+
 /*
  * Raises what the remote's answer calls for; the connection has been given
  * back.
@@ -202,6 +218,7 @@ judge(const PcfgRun *run, PcfgHold *hold)
 								run->statement->nparams > 0);
 	if (run->lost)
 		raise_lost(run, hold);
+	require_styles(run, "The statement was run, and its result thrown away.");
 	if (run->no_columns)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATATYPE_MISMATCH),
@@ -257,7 +274,7 @@ end_run(PcfgRun *run, PcfgHold *hold, Ending ending)
 	{
 		pcfg_lease_give_back(run->lease, ending != DOUBTFUL);
 		/* a reset that was due has not been made, or is to be made anew */
-		if (run->style_changed || ending == UNTOUCHED)
+		if (pcfg_styles_differ(&run->lease->styles) || ending == UNTOUCHED)
 			run->lease->target->last.slot = PCFG_NONE;
 	}
 	else if (ending == DOUBTFUL)
@@ -418,6 +435,8 @@ find_ending(const PcfgRun *run, const PcfgHold *hold)
 {
 	if (run->lost || pcfg_run_reset_failed(run))
 		return DOUBTFUL;
+	if (hold == NULL && !pcfg_lease_has_styles(run->lease))
+		return DOUBTFUL;
 	if (hold != NULL ? pcfg_reply_is_settled(&run->reply, &run->inbox.buffer) :
 		pcfg_reply_is_clean(&run->reply, &run->inbox.buffer))
 		return SETTLED;
@@ -452,6 +471,7 @@ run_once(PcfgRun *run, PcfgHold *hold)
 		run->cache = pcfg_statements_begin(run->lease->target, &run->lease->grant,
 										   run->lease->needs_reset);
 		run->deadline = pcfg_target_command_deadline(run->target, run->started);
+		require_styles(run, "The statement was not run.");
 		speak(run, hold);
 		ending = find_ending(run, hold);
 		remember(run, ending == SETTLED);

@@ -180,6 +180,26 @@ pcfg_reader_done(const PcfgReader *r)
 }
 
 bool
+pcfg_read_parameter(const PcfgFrame *frame, const char **name, const char **value)
+{
+	PcfgReader	r;
+
+	pcfg_reader_init(&r, frame->body, frame->len);
+	*name = pcfg_read_string(&r);
+	*value = pcfg_read_string(&r);
+	return pcfg_reader_done(&r);
+}
+
+void
+pcfg_styles_note(PcfgStyles *styles, const char *name, const char *value)
+{
+	if (strcmp(name, "DateStyle") == 0)
+		styles->dates = strncmp(value, "ISO", 3) != 0;
+	else if (strcmp(name, "IntervalStyle") == 0)
+		styles->intervals = strcmp(value, "postgres") != 0;
+}
+
+bool
 pcfg_read_fields(const PcfgFrame *frame, PcfgFields *fields)
 {
 	const char *localized = NULL;

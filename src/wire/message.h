@@ -80,6 +80,30 @@ typedef struct PcfgColumn
 /* The next column of it, behind the count.  False when it is not all there. */
 extern bool pcfg_read_column(PcfgReader *r, PcfgColumn *column);
 
+/* A ParameterStatus; both in the body.  False if it is malformed. */
+extern bool pcfg_read_parameter(const PcfgFrame *frame, const char **name,
+								const char **value);
+
+/*
+ * Values as text are read exactly as long as the remote session writes them
+ * with DateStyle ISO and IntervalStyle postgres.  Those of the two that it is
+ * known to have otherwise.
+ */
+typedef struct PcfgStyles
+{
+	bool		dates;
+	bool		intervals;
+} PcfgStyles;
+
+/* Takes note of a parameter, which may be any. */
+extern void pcfg_styles_note(PcfgStyles *styles, const char *name, const char *value);
+
+static inline bool
+pcfg_styles_differ(const PcfgStyles *styles)
+{
+	return styles->dates || styles->intervals;
+}
+
 /* True when nothing failed and nothing is left over. */
 extern bool pcfg_reader_done(const PcfgReader *r);
 

@@ -33,6 +33,7 @@ struct PcfgExchange
 	char	   *in;
 	PcfgBuffer	buffer;
 	PcfgReply	reply;
+	PcfgStyles	styles;
 	int			question;		/* its step; -1 = none */
 	char		answer[32];
 };
@@ -109,6 +110,18 @@ take_row(PcfgExchange *x, const PcfgFrame *frame)
 		memcpy(x->answer, value, (size_t) len);
 }
 
+/* All is answered. */
+static void
+finish_answered(PcfgExchange *x)
+{
+	if (!pcfg_reply_is_clean(&x->reply, &x->buffer))
+		finish(x, false, false, "08P01", "the remote did not become idle");
+	else if (pcfg_styles_differ(&x->styles))
+		finish(x, false, true, "08004", "DateStyle must stay ISO, and IntervalStyle postgres");
+	else
+		finish(x, true, false, "", "");
+}
+
 /* Takes what came; false when the exchange is over. */
 static bool
 take_answers(PcfgExchange *x)
@@ -117,6 +130,8 @@ take_answers(PcfgExchange *x)
 	{
 		PcfgFrame	frame;
 		size_t		need;
+		const char *name;
+		const char *value;
 
 		switch (pcfg_reply_next(&x->reply, &x->buffer, &frame, &need))
 		{
@@ -130,11 +145,16 @@ take_answers(PcfgExchange *x)
 			case PCFG_EVENT_READY:
 				if (!x->reply.done)
 					break;
-				if (pcfg_reply_is_clean(&x->reply, &x->buffer))
-					finish(x, true, false, "", "");
-				else
-					finish(x, false, false, "08P01", "the remote did not become idle");
+				finish_answered(x);
 				return false;
+			case PCFG_EVENT_PARAMETER:
+				if (!pcfg_read_parameter(&frame, &name, &value))
+				{
+					finish(x, false, false, "08P01", "the remote broke the protocol");
+					return false;
+				}
+				pcfg_styles_note(&x->styles, name, value);
+				break;
 			case PCFG_EVENT_ROW:
 				take_row(x, &frame);
 				break;

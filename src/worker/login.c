@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "mb/pg_wchar.h"
+#include "wire/message.h"
 #include "worker/exchange.h"
 #include "worker/feed.h"
 #include "worker/hosts.h"
@@ -201,8 +202,9 @@ static bool
 check_login(PcfgLogin *login)
 {
 	const char *encoding = PQparameterStatus(login->conn, "client_encoding");
-	const char *dates = PQparameterStatus(login->conn, "DateStyle");
-	const char *intervals = PQparameterStatus(login->conn, "IntervalStyle");
+	static const char *const names[] = {"DateStyle", "IntervalStyle"};
+	PcfgStyles	styles = {0};
+	int			i;
 
 	if (PQgssEncInUse(login->conn))
 	{
@@ -214,8 +216,14 @@ check_login(PcfgLogin *login)
 		set_failure(login, "08004", "the remote did not accept the client_encoding of the local database");
 		return false;
 	}
-	if ((dates != NULL && strncmp(dates, "ISO", 3) != 0) ||
-		(intervals != NULL && strcmp(intervals, "postgres") != 0))
+	for (i = 0; i < lengthof(names); i++)
+	{
+		const char *value = PQparameterStatus(login->conn, names[i]);
+
+		if (value != NULL)
+			pcfg_styles_note(&styles, names[i], value);
+	}
+	if (pcfg_styles_differ(&styles))
 	{
 		set_failure(login, "08004", "the remote, or a pooler in front of it, writes values in another style than DateStyle ISO and IntervalStyle postgres; set these for its role");
 		return false;

@@ -176,6 +176,9 @@ for (1 .. 3)
 	sql_ok($local, q{SELECT * FROM pool_config.query('crm', 'select current_setting(''my.init'') || current_setting(''work_mem'')') AS t(x text)},
 		'yes5MB', 'init_sql holds for each session');
 }
+fails_with($local, q{SELECT pool_config.alter_target('crm', settings => '{"init_sql": "SET datestyle = german"}');
+	SELECT pool_config.exec('crm', 'select 1');}, '08001', 'init_sql failed: DateStyle must stay ISO, and IntervalStyle postgres',
+	'init_sql that has dates written in a form that could be misread');
 fails_with($local, q{SELECT pool_config.alter_target('crm', settings => '{"init_sql": "SELECT 1/0"}');
 	SELECT pool_config.exec('crm', 'select 1');}, '08001', 'init_sql failed: division by zero',
 	'init_sql that fails is a failed connect');

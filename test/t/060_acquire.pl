@@ -157,6 +157,56 @@ my $one = 'SELECT x FROM pool_config.query';
 	at_rest('one', 'waiting for oneself');
 }
 
+# --- values are read, or refused, but never misread
+{
+	my $s = open_psql($local);
+	my $when = q{SELECT d FROM pool_config.query('one', $$select date '2024-02-01', 'x'::text$$) AS t(d date, x text)};
+	my $here = q{SELECT pool_config.exec('one', $$%s$$)};
+
+	talk($s, q{SELECT pool_config.acquire('one')});
+	for my $other ([ 'DateStyle', q{set datestyle = 'SQL, DMY'} ], [ 'IntervalStyle', q{set intervalstyle = 'sql_standard'} ])
+	{
+		my ($name, $set) = @$other;
+
+		is(talk($s, sprintf $here, $set), 'SET', "$name of an acquired connection");
+		like(talk($s, $when), qr/55000.*$name was changed.*target "one".*was not run.*RESET $name/s, '... keeps its rows from being read');
+		like(talk($s, q{SELECT pool_config.query_json('one', 'select now()')}), qr/55000.*$name/s, '... as JSON, too');
+		is(talk($s, sprintf $here, "reset $name"), 'RESET', '... until it is reset');
+		is(talk($s, $when), '2024-02-01', '... then they are read');
+	}
+
+	# ... by the end of a transaction, too
+	talk($s, 'BEGIN');
+	talk($s, q{SELECT pool_config.join_transaction('one')});
+	talk($s, sprintf $here, q{set local datestyle = 'German'});
+	like(talk($s, $when), qr/55000.*DateStyle/s, 'a style for one transaction');
+	talk($s, 'ROLLBACK');
+	is(talk($s, $when), '2024-02-01', '... ends with it');
+	talk($s, 'BEGIN');
+	talk($s, q{SELECT pool_config.join_transaction('one')});
+	talk($s, sprintf $here, q{set local datestyle = 'German'});
+	talk($s, 'COMMIT');
+	is(talk($s, $when), '2024-02-01', '... or with its commit');
+
+	# a session that comes next
+	talk($s, sprintf $here, q{set datestyle = 'SQL, DMY'});
+	talk($s, q{SELECT pool_config.release('one')});
+	is(talk($s, $when), '2024-02-01', 'what is released is reset');
+	$local->safe_psql('postgres', q{SELECT pool_config.alter_target('one', settings => '{"pool_reset": "none"}')});
+	talk($s, q{SELECT pool_config.acquire('one')});
+	talk($s, sprintf $here, q{set datestyle = 'SQL, DMY'});
+	talk($s, q{SELECT pool_config.release('one')});
+	is(talk($s, $when), '2024-02-01', '... or closed where nothing is reset');
+	talk($s, sprintf $here, q{set datestyle = 'SQL, DMY'});
+	is(talk($s, $when), '2024-02-01', '... as after a single call');
+	like(talk($s, q{SELECT d FROM pool_config.query('one', $$select date '2024-02-01', set_config('datestyle', 'SQL, DMY', false)$$) AS t(d date, x text)}),
+		qr/55000.*DateStyle was changed.*was run, and its result thrown away/s, 'a statement that changes it itself');
+	is(talk($s, $when), '2024-02-01', '... disturbs nobody else');
+	close_psql($s);
+	at_rest('one', 'styles');
+	$local->safe_psql('postgres', q{SELECT pool_config.reset_target('one', 'pool_reset')});
+}
+
 # --- losses
 {
 	my $s = open_psql($local);
