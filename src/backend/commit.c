@@ -69,6 +69,21 @@ open_commit(Commit *c)
 	run->deadline = pcfg_target_command_deadline(run->target, run->started);
 }
 
+/* What is known by the answer, as far as it came. */
+static Verdict
+find_verdict(const Commit *c)
+{
+	const PcfgRun *run = &c->run;
+
+	if (run->sent == 0)
+		return UNSENT;
+	if (run->error != NULL && !run->fatal)
+		return REFUSED;
+	if (run->lost || !run->reply.done)
+		return UNKNOWN;
+	return strcmp(c->outcome.tag, "COMMIT") == 0 ? COMMITTED : REFUSED;
+}
+
 /* Lets the connection go; cannot fail. */
 static void
 close_commit(Commit *c)
@@ -102,17 +117,8 @@ close_commit(Commit *c)
 static void
 conclude(Commit *c)
 {
-	PcfgRun    *run = &c->run;
-
-	if (run->sent > 0)
-		c->verdict = UNKNOWN;	/* whatever happens from here on */
-	pcfg_run_converse(run);
-	if (run->lost && run->sent == 0)
-		c->verdict = UNSENT;
-	else if (run->error != NULL && !run->fatal)
-		c->verdict = REFUSED;
-	else if (!run->lost && pcfg_reply_is_settled(&run->reply, &run->inbox.buffer))
-		c->verdict = strcmp(c->outcome.tag, "COMMIT") == 0 ? COMMITTED : REFUSED;
+	pcfg_run_converse(&c->run);
+	c->verdict = find_verdict(c);
 	close_commit(c);
 }
 
@@ -151,7 +157,8 @@ describe(Commit *commits, int n)
 }
 
 /*
- * No COMMIT went wrong, or an error.  One that a caller could take for "try it
+ * An error unless no COMMIT went wrong, nor the waiting for them ("reason",
+ * else NULL).  One that a caller could take for "try it
  * again" is raised only when nothing is committed, or may be.
  */
 static void
@@ -161,7 +168,7 @@ judge(Commit *commits, int n, const char *reason)
 	Commit	   *refused = find(commits, n, REFUSED);
 	Commit	   *unsent = find(commits, n, UNSENT);
 
-	if (unknown == NULL && refused == NULL && unsent == NULL)
+	if (unknown == NULL && refused == NULL && unsent == NULL && reason == NULL)
 		return;
 	if (reason == NULL && refused != NULL && refused->run.error != NULL)
 		reason = pcfg_remote_error_message(refused->run.error);
@@ -206,8 +213,8 @@ fail(Commit *commits, int n, MemoryContext context)
 
 	for (i = 0; i < n; i++)
 	{
-		if (commits[i].open && commits[i].run.sent > 0)
-			commits[i].verdict = UNKNOWN;
+		if (commits[i].open)
+			commits[i].verdict = find_verdict(&commits[i]);
 		sent = sent || commits[i].verdict != UNSENT;
 		close_commit(&commits[i]);
 	}

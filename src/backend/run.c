@@ -15,6 +15,7 @@
 #include <sys/socket.h>
 
 #include "backend/run.h"
+#include "backend/sql_text.h"
 #include "mb/pg_wchar.h"
 #include "shared/failpoint.h"
 
@@ -133,9 +134,10 @@ take_tag(PcfgRun *run, const PcfgFrame *frame)
 	tag[len] = '\0';
 	if (!pg_verify_mbstr(GetDatabaseEncoding(), tag, (int) len, true))
 		raise_protocol_violation(run, "A command tag is malformed.");
-	/* ROLLBACK may be one to a savepoint: the state tells what it was */
+	/* another ROLLBACK is one to a savepoint, unless the state tells it */
 	if (strcmp(tag, "COMMIT") == 0 || strcmp(tag, "BEGIN") == 0 ||
-		strcmp(tag, "START TRANSACTION") == 0 || strcmp(tag, "PREPARE TRANSACTION") == 0)
+		strcmp(tag, "START TRANSACTION") == 0 || strcmp(tag, "PREPARE TRANSACTION") == 0 ||
+		(strcmp(tag, "ROLLBACK") == 0 && pcfg_sql_chains(run->statement->sql)))
 		run->transaction = true;
 }
 
@@ -233,7 +235,8 @@ take_event(PcfgRun *run, PcfgEvent event, const PcfgFrame *frame)
 			return false;
 		case PCFG_EVENT_NOTIFY:
 			/* before the reset they are those that somebody else asked for */
-			if (run->notifications != NULL && run->reply.step >= run->series.own_step &&
+			if (run->notifications != NULL &&
+				(!run->lease->needs_reset || run->reply.step >= run->series.own_step) &&
 				!pcfg_notifications_add(run->notifications, frame))
 				raise_protocol_violation(run, "A notification is malformed.");
 			return false;
@@ -284,7 +287,8 @@ receive(PcfgRun *run)
 	}
 	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
 		return true;
-	run->lost = true;
+	/* what was answered in full is not lost with the connection */
+	run->lost = !run->reply.done;
 	if (n < 0)
 		run->lost_errno = errno;
 	return false;
@@ -341,12 +345,14 @@ exchange(PcfgRun *run, size_t need)
 
 /*
  * Whether more came behind the answer, on a connection that is listened on:
- * notifications, which are taken, or it would seem to be out of step.
+ * notifications, which are taken, or it would seem to be out of step.  What
+ * else it is condemns the connection, which is not settled then; the answer
+ * stands.
  */
 static bool
 listens_on(const PcfgRun *run)
 {
-	return run->notifications != NULL && run->reply.done &&
+	return run->notifications != NULL && run->reply.done && !run->reply.bad &&
 		run->inbox.buffer.parsed < run->inbox.buffer.filled;
 }
 
@@ -367,6 +373,8 @@ pcfg_run_converse(PcfgRun *run)
 		PcfgFrame	frame;
 		PcfgEvent	event = pcfg_reply_next(&run->reply, &run->inbox.buffer, &frame, &need);
 
+		if (event == PCFG_EVENT_BAD && run->reply.done)
+			return;
 		if (event != PCFG_EVENT_MORE)
 		{
 			if (take_event(run, event, &frame) && !listens_on(run))

@@ -196,6 +196,25 @@ pcfg_sql_copies_here(const char *text)
 }
 
 bool
+pcfg_sql_chains(const char *text)
+{
+	char		word[8];
+	char		before[8] = "";
+	const char *p;
+
+	for (p = text; *p != '\0'; p = skip_element(p))
+	{
+		if (is_gap(p))
+			continue;
+		read_word(p, word, sizeof(word));
+		if (strcmp(before, "and") == 0 && strcmp(word, "chain") == 0)
+			return true;
+		strlcpy(before, word, sizeof(before));
+	}
+	return false;
+}
+
+bool
 pcfg_sql_has_plan(const char *text)
 {
 	static const char *const words[] = {

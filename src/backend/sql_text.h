@@ -22,6 +22,12 @@ extern List *pcfg_sql_split(const char *text);
 /* Whether the first statement is a COPY from or to the client. */
 extern bool pcfg_sql_copies_here(const char *text);
 
+/*
+ * Whether a ROLLBACK in it may begin the next transaction at once (AND CHAIN),
+ * which its tag does not tell.
+ */
+extern bool pcfg_sql_chains(const char *text);
+
 /* Whether it looks like a statement that EXPLAIN takes. */
 extern bool pcfg_sql_has_plan(const char *text);
 

@@ -87,7 +87,8 @@ pcfg_sql_release(PG_FUNCTION_ARGS)
 	if (hold == NULL || hold->depth == 0)
 		PG_RETURN_BOOL(false);
 	lost = pcfg_hold_is_lost(hold);
-	if (!lost && (hold->depth > 1 || hold->joined))
+	/* what is joined ends with the local transaction, which has to hear of a loss */
+	if (hold->joined || (!lost && hold->depth > 1))
 		hold->depth--;
 	else if (pcfg_hold_end(hold))
 		ereport(WARNING,

@@ -78,6 +78,8 @@ pcfg_pool_worker_started(void)
 							 pcfg_word_use(word), PCFG_BY_HOLDER);
 		if (pcfg_word_state(word) != PCFG_SLOT_LEASED)
 			empty_slot(pool, slot, word);
+		else if (slot->reason == PCFG_CLOSE_RECYCLE)
+			slot->reason = PCFG_CLOSE_UNKNOWN;	/* its end is not left to its holder */
 		LWLockRelease(&pool->lock);
 	}
 	for (i = 0; i < pcfg_shared->npools; i++)
@@ -221,7 +223,8 @@ pcfg_slot_condemn(int index, uint32 generation, PcfgCloseReason reason)
 		word = pg_atomic_fetch_or_u64(&slot->word, PCFG_WORD_CONDEMN);
 		if (reason == PCFG_CLOSE_REMOTE)
 			pcfg_pool_note_break(pool, slot);
-		if (slot->reason == PCFG_CLOSE_UNKNOWN)
+		/* what recycle() leaves to its holder may end all the same */
+		if (slot->reason == PCFG_CLOSE_UNKNOWN || slot->reason == PCFG_CLOSE_RECYCLE)
 			slot->reason = reason;
 		if (pcfg_word_state(word) == PCFG_SLOT_IDLE)
 			pcfg_idle_condemn(pool, index, reason, &wakes);

@@ -77,6 +77,7 @@ my $one = 'SELECT x FROM pool_config.query';
 	# transactions that are left open
 	talk($s, q{SELECT pool_config.acquire('crm'); SELECT pool_config.exec('crm', 'begin'); SELECT pool_config.exec('crm', 'insert into t values (2)')});
 	like(talk($s, q{SELECT pool_config.release('crm')}), qr/^t\nWARNING.*rolled back/s, 'an open transaction is told at release');
+	is($local->safe_psql('postgres', q{SELECT close_reasons ? 'doubt' FROM pool_config.stats WHERE target = 'crm'}), 't', '... the connection was closed for it');
 	poll_until('... and rolled back', sub { remote_sessions($remote, "state LIKE 'idle in%'") == 0 });
 	is($remote->safe_psql('postgres', 'SELECT count(*) FROM t'), '1', '... it left nothing');
 	talk($s, q{SELECT pool_config.acquire('crm'); SELECT pool_config.exec('crm', 'begin')});
@@ -262,6 +263,19 @@ my $one = 'SELECT x FROM pool_config.query';
 	is($local->safe_psql('postgres', q{SET pool_config.pool_timeout = 5; SELECT pool_config.exec('one', 'select 1')}), 'SELECT 1', '... and others have its place');
 	like(talk($s, q{SELECT pool_config.exec('one', 'select 1')}), qr/08006.*closed while/s, '... its holder is told');
 	is(talk($s, q{SELECT pool_config.exec('one', 'select 1')}), 'SELECT 1', '... once');
+
+	# ... though recycle() had left it to its holder
+	my $of_holder = q{SELECT count(*) FROM pool_config.connections WHERE target = 'one' AND leased_by IS NOT NULL};
+	for my $end (sub { $remote->safe_psql('postgres', q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'pool_config'}) },
+				 sub { kill 'TERM', $local->safe_psql('postgres', 'SELECT pid FROM pool_config.workers') })
+	{
+		talk($s, q{SELECT pool_config.acquire('one'); SELECT pool_config.exec('one', 'select 1')});
+		$local->safe_psql('postgres', q{SELECT pool_config.recycle('one')});
+		is($local->safe_psql('postgres', $of_holder), '1', 'recycle() leaves it to its holder');
+		$end->();
+		poll_until('... until it ends', sub { $local->safe_psql('postgres', $of_holder) eq '0' }, 30);
+		talk($s, q{SELECT pool_config.release('one')});
+	}
 	close_psql($s);
 }
 

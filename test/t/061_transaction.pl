@@ -35,13 +35,16 @@ for my $node ($remote, $second)
 
 my $s = open_psql($local);
 
-# What is in t, here and there.
+# What is in t there, and here.
 sub rows
 {
-	my ($node) = @_;
+	my ($node, $table) = @_;
 
-	return $node->safe_psql('postgres', q{SELECT coalesce(string_agg(i::text, ' ' ORDER BY i), '') FROM t});
+	$table ||= 't';
+	return $node->safe_psql('postgres', "SELECT coalesce(string_agg(i::text, ' ' ORDER BY i), '') FROM $table");
 }
+
+sub here { return rows($local, 'here') }
 
 sub wipe
 {
@@ -402,6 +405,78 @@ my $join = q{SELECT pool_config.join_transaction};
 	$local->safe_psql('postgres', q{SELECT pool_config.alter_target('a', settings => '{"pooler": "transaction"}')});
 	talk($s, "BEGIN; $join('a'); SELECT put(1); SELECT put(2); COMMIT");
 	is(rows($remote), '1 2', 'joined behind a pooler between transactions');
+	wipe();
+}
+
+# --- what is lost stays lost, whatever else is done to the connection
+for my $told (0, 1)
+{
+	talk($s, q{SELECT pool_config.acquire('one')});
+	talk($s, "BEGIN; $join('one'); SELECT put(1, 'one'); SELECT put_here(1)");
+	$remote->safe_psql('postgres', q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE state = 'idle in transaction'});
+	poll_until('its end was noticed', sub {
+		$local->safe_psql('postgres', q{SELECT count(*) FROM pool_config.connections WHERE target = 'one' AND leased_by IS NOT NULL}) eq '0' });
+	talk($s, q{DO $$BEGIN PERFORM put(2, 'one'); EXCEPTION WHEN connection_failure THEN NULL; END$$}) if $told;
+	is(talk($s, q{SELECT pool_config.release('one')}), 'f', 'release() of a joined transaction that is lost');
+	like(talk($s, 'COMMIT'), qr/08006.*joined transaction on target "one" is lost/s, "... does not let the local one commit (told: $told)");
+	is(here() . rows($remote), '', '... nothing is committed');
+	is(talk($s, q{SELECT pool_config.exec('one', 'select 1')}), 'SELECT 1', '... and the next call is as ever');
+	at_rest('lost and released');
+}
+
+# --- a transaction that is another one
+for my $end ('rollback and chain', 'ABORT /* work */ AND CHAIN', 'commit and chain', 'rollback; begin')
+{
+	talk($s, "BEGIN; $join('one'); SELECT put(1, 'one'); SELECT put_here(1)");
+	like(talk($s, "SELECT pool_config.exec('one', '$end')"), qr/2D000/, "$end: an error");
+	like(talk($s, 'COMMIT'), qr/^(?!.*COMMIT)/s, '... which fails the local transaction');
+	is(here(), '', '... nothing is committed here');
+	wipe();
+}
+talk($s, "BEGIN; $join('one'); SELECT put(1, 'one'); SELECT pool_config.exec('one', 'savepoint chain')");
+is(talk($s, q{SELECT pool_config.exec('one', 'rollback to savepoint chain')}), 'ROLLBACK', 'a savepoint of any name');
+talk($s, 'COMMIT');
+is(rows($remote), '1', '... does no harm');
+wipe();
+
+# --- a notification that comes before the first statement is answered
+for my $joined (0, 1)
+{
+	talk($s, q{SELECT pool_config.acquire('frail'); SELECT pool_config.exec('frail', 'listen news')});
+	talk($s, 'BEGIN');
+	talk($s, "$join('frail')") if $joined;
+	my $down = $proxy->count->{down};
+	my $held = $proxy->rule('up message 1 hold');
+	say_to($s, q{SELECT put(1, 'frail')});
+	poll_until('a statement is on its way', sub { $proxy->fired($held) });
+	$remote->safe_psql('postgres', q{NOTIFY news, 'x'});
+	poll_until('a notification comes first', sub { $proxy->count->{down} > $down });
+	$proxy->tell('release');
+	talk($s, 'COMMIT');
+	is(talk($s, q{SELECT count(*) FROM pool_config.notifications('frail', 5)}), '1', "... and is kept (joined: $joined)");
+	talk($s, q{SELECT pool_config.release('frail')});
+	$proxy->clear;
+	wipe();
+}
+
+# --- the remote's last words come right behind its answer
+{
+	my $fatal = "SFATAL\0VFATAL\0C57P01\0Mterminating connection due to administrator command\0\0";
+	my $hex = unpack('H*', pack('aNa', 'Z', 5, 'I') . pack('aN', 'E', 4 + length $fatal) . $fatal);
+
+	talk($s, "BEGIN; $join('frail'); SELECT put(1, 'frail'); SELECT put_here(1)");
+	my $rule = $proxy->rule("down type Z 1 replace $hex");
+	is(talk($s, 'COMMIT'), '', 'a COMMIT that was answered, and a farewell');
+	is($proxy->fired($rule), '1', '... in one piece');
+	$proxy->clear;
+	is(here() . ' ' . rows($remote), '1 1', '... is committed here and there');
+	at_rest('a farewell');
+	talk($s, q{SELECT pool_config.acquire('frail'); SELECT pool_config.exec('frail', 'select 1')});
+	$proxy->rule("down type Z 1 replace $hex");
+	is(talk($s, q{SELECT pool_config.exec('frail', 'select 1')}), 'SELECT 1', 'so is a statement on an acquired connection');
+	$proxy->clear;
+	like(talk($s, q{SELECT pool_config.exec('frail', 'select 1')}), qr/08006.*not run/s, '... which is lost for the next');
+	talk($s, q{SELECT pool_config.release('frail')});
 	wipe();
 }
 
