@@ -58,6 +58,12 @@ typedef enum Arrival
 static int	channel = -1;
 
 /*
+ * It goes to the worker of that life, or to one that came after it; 0 = none.
+ * That of an earlier worker was closed with it.
+ */
+static uint32 channel_life = 0;
+
+/*
  * We reset the latch while waiting for the worker; somebody up the stack may
  * have been meant.  See pass_on_latch.
  */
@@ -127,6 +133,7 @@ close_channel(void)
 		return;
 	close(channel);
 	channel = -1;
+	channel_life = 0;
 	ReleaseExternalFD();
 	last_credentials.pool = PCFG_NONE;
 }
@@ -249,6 +256,7 @@ static void
 open_channel(PcfgTime deadline)
 {
 	static bool inherited_closed = false;
+	uint32		life = pg_atomic_read_u32(&pcfg_shared->worker_life);
 	int			pair[2];
 	int			error;
 
@@ -261,7 +269,10 @@ open_channel(PcfgTime deadline)
 	if (channel >= 0)
 		drain_channel();
 	if (channel >= 0)
+	{
+		channel_life = life;
 		return;
+	}
 
 	pcfg_descriptor_pay();
 	error = pcfg_packet_pair(pair);
@@ -287,6 +298,13 @@ open_channel(PcfgTime deadline)
 	PG_END_TRY();
 	close(pair[1]);
 	channel = pair[0];
+	channel_life = life;
+}
+
+uint32
+pcfg_channel_life(void)
+{
+	return channel_life;
 }
 
 /*

@@ -35,6 +35,12 @@ extern PcfgSocket *pcfg_channel_fetch(int slot, uint32 generation, uint64 use,
 extern void pcfg_channel_forget(int slot, uint32 generation);
 
 /*
+ * The life of the worker that our channel goes to, or an earlier one; 0 = it is
+ * closed.  If it is the present one, a cancel request reaches that worker.
+ */
+extern uint32 pcfg_channel_life(void);
+
+/*
  * Asks the worker to cancel what the condemned connection is doing.  Never
  * waits, never fails: without it the worker closes the connection all the
  * same.

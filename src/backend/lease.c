@@ -41,26 +41,27 @@ static PcfgLease *held = NULL;
 
 /*
  * Stops waiting.  What the worker sent for us is cancelled like what we sent
- * ourselves.
+ * ourselves: true if so.
  */
-static void
+static bool
 abandon_wait(void)
 {
 	PcfgGrant	grant;
 	uint32		generation;
 
 	if (!pcfg_wait_abandon(&grant))
-		return;
+		return false;
 	generation = pcfg_slots[grant.slot].generation;
 	pcfg_channel_cancel(grant.slot, generation, pcfg_word_use(grant.word));
 	pcfg_channel_forget(grant.slot, generation);
 	(void) pcfg_pool_give_back(&grant, PCFG_RETURN_DOUBT);
+	return true;
 }
 
 static void
 release_all(int code, Datum arg)
 {
-	abandon_wait();
+	(void) abandon_wait();
 	while (held != NULL)
 		pcfg_lease_give_back(held, held->idle);
 }
@@ -217,14 +218,15 @@ post(PcfgLease *lease)
 	const char *data;
 	size_t		len = 0;
 
-	if (lease->compose == NULL || target->server_version == 0 ||
+	if (lease->compose == NULL || target->server_version == 0 || pcfg_channel_life() == 0 ||
 		(policy[PCFG_POOL_PRE_PING] && policy[PCFG_PRE_PING_AFTER] == 0) ||
 		(policy[PCFG_COMMAND_TIMEOUT] != 0 &&
 		 policy[PCFG_COMMAND_TIMEOUT] < NUDGE_MS * (PCFG_SECOND / 1000)))
 		return;
 	data = lease->compose(lease, lease->compose_arg, &len);
 	if (len > 0)
-		pcfg_wait_post(data, len, target->server_version, target->password_used);
+		pcfg_wait_post(data, len, pcfg_channel_life(), target->server_version,
+					   target->password_used);
 }
 
 /*
@@ -265,10 +267,15 @@ wait_for_grant(PcfgLease *lease, PcfgTime deadline)
 		}
 		else if (no_worker_since == 0)
 			no_worker_since = now;
-		else if (now - no_worker_since > WORKER_GRACE)
-			raise_no_worker();
-		if (now >= deadline)
+		if (now >= deadline || (no_worker_since != 0 && now - no_worker_since > WORKER_GRACE))
+		{
+			/* what was granted meanwhile is taken: it may run already */
+			if (!pcfg_wait_withdraw())
+				continue;
+			if (now < deadline)
+				raise_no_worker();
 			raise_timeout(target);
+		}
 		if (!posted)
 			post(lease);
 		posted = true;
@@ -476,8 +483,8 @@ is_alive(const PcfgLease *lease, PcfgSlot *slot, PcfgTime deadline, PcfgCloseRea
  * Makes a granted slot usable: rights, age, descriptor, a look at the
  * socket, a ping.  False: it is to be condemned for that reason, try another.
  * What the worker has sent on already is past these looks, which the worker
- * and who handed it over took; its answer is waited for.  An error leaves the
- * lease to the caller's PG_CATCH.
+ * and who handed it over took; its answer is waited for as long as a statement
+ * may take.  An error leaves the lease to the caller's PG_CATCH.
  */
 static bool
 open_slot(PcfgLease *lease, PcfgTime deadline, PcfgCloseReason *reason)
@@ -487,7 +494,9 @@ open_slot(PcfgLease *lease, PcfgTime deadline, PcfgCloseReason *reason)
 	PCFG_FAILPOINT(granted);
 	lease->generation = slot->generation;
 	lease->socket = NULL;
-	if (!lease->grant.sent && !is_sound(lease, slot, reason))
+	if (lease->grant.sent)
+		deadline = pcfg_target_command_deadline(lease->target, slot->leased_at);
+	else if (!is_sound(lease, slot, reason))
 		return false;
 	lease->password_used = slot->password_used;
 	pcfg_lease_check(lease, lease->target);
@@ -517,9 +526,31 @@ is_untouched(const PcfgLease *lease)
 		pcfg_slots[lease->grant.slot].uses > 0;
 }
 
+/*
+ * An error came after the worker had sent the statement: it is not that error
+ * that matters then, but that the outcome is not known.  Interrupts are raised
+ * as they are.
+ */
+static void
+raise_unknown(const char *name, MemoryContext context)
+{
+	ErrorData  *error;
+
+	MemoryContextSwitchTo(context);
+	error = CopyErrorData();
+	if (ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION)
+		PG_RE_THROW();
+	FlushErrorState();
+	ereport(ERROR,
+			(errcode(ERRCODE_CONNECTION_FAILURE),
+			 errmsg("connection to target \"%s\" was lost", name),
+			 errdetail("%s. Whether the statement took effect is not known.", error->message)));
+}
+
 void
 pcfg_lease_take(PcfgLease *lease, PcfgTarget *target, PcfgComposer compose, void *arg)
 {
+	MemoryContext context = CurrentMemoryContext;
 	PcfgTime	now = pcfg_now();
 	PcfgTime	deadline = pcfg_target_pool_deadline(target, now);
 	PcfgCloseReason reason;
@@ -547,11 +578,16 @@ pcfg_lease_take(PcfgLease *lease, PcfgTarget *target, PcfgComposer compose, void
 	}
 	PG_CATCH();
 	{
-		abandon_wait();
+		bool		sent = abandon_wait() || lease->grant.sent;
+		char		name[PCFG_NAME_LEN];
+
+		strlcpy(name, lease->target->name, sizeof(name));
 		if (lease->grant.slot != PCFG_NONE)
 			pcfg_lease_give_back(lease, is_untouched(lease));
 		else
 			pcfg_target_unpin(lease->target);
+		if (sent)
+			raise_unknown(name, context);
 		PG_RE_THROW();
 	}
 	PG_END_TRY();
@@ -633,14 +669,21 @@ pcfg_lease_note_error(PcfgLease *lease, int sqlstate)
 		lease->demoted = true;
 }
 
+static PcfgReturn
+find_return(const PcfgLease *lease, bool clean)
+{
+	if (!clean)
+		return lease->broken ? PCFG_RETURN_LOST : PCFG_RETURN_DOUBT;
+	if (lease->owed)
+		return PCFG_RETURN_OWED;
+	return lease->socket != NULL && !lease->resting ? PCFG_RETURN_ALIVE : PCFG_RETURN_UNTOUCHED;
+}
+
 void
 pcfg_lease_give_back(PcfgLease *lease, bool clean)
 {
 	PcfgTarget *target = lease->target;
 	int			slot = lease->grant.slot;
-	PcfgReturn	how = clean ?
-		(lease->socket != NULL && !lease->resting ? PCFG_RETURN_ALIVE : PCFG_RETURN_UNTOUCHED) :
-		(lease->broken ? PCFG_RETURN_LOST : PCFG_RETURN_DOUBT);
 
 	if (slot == PCFG_NONE)
 		return;
@@ -653,13 +696,10 @@ pcfg_lease_give_back(PcfgLease *lease, bool clean)
 	if (lease->demoted)
 		pcfg_steer_recycle_pool(target->pool, target->serial);
 
-	if (clean && lease->owed && pcfg_grant_stands(&lease->grant))
-		pcfg_slots[slot].owed = true;
-
 	/* our copy is closed before the slot is anybody else's concern */
 	if (!clean)
 		pcfg_channel_forget(slot, lease->generation);
-	target->last.word = pcfg_pool_give_back(&lease->grant, how);
+	target->last.word = pcfg_pool_give_back(&lease->grant, find_return(lease, clean));
 
 	/* what a predecessor left is still there if we came no further than that */
 	target->last.slot = target->last.word != 0 && lease->opened ? slot : PCFG_NONE;

@@ -63,7 +63,8 @@ offer_post(int index, int procno, uint64 word, const PcfgWakes *wakes)
 		pg_atomic_read_u32(&pcfg_waiters[procno].posted) == 0)
 		return false;
 	pg_read_barrier();			/* pairs with the one in pcfg_wait_post */
-	if (pcfg_posts[procno].server_version != slot->server_version ||
+	if (pcfg_posts[procno].life != pg_atomic_read_u32(&pcfg_shared->worker_life) ||
+		pcfg_posts[procno].server_version != slot->server_version ||
 		pcfg_posts[procno].password_used != slot->password_used)
 		return false;
 	pg_atomic_write_u64(&slot->post, pcfg_post_word(pcfg_word_use(word), PCFG_POST_OFFERED));

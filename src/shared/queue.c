@@ -183,13 +183,15 @@ pcfg_pool_note(int index, uint32 serial, PcfgNote note)
 }
 
 void
-pcfg_wait_post(const char *data, size_t len, int server_version, bool password_used)
+pcfg_wait_post(const char *data, size_t len, uint32 life, int server_version,
+			   bool password_used)
 {
 	PcfgWaiter *me = &pcfg_waiters[PCFG_MY_PROCNO];
 	PcfgPost   *post = &pcfg_posts[PCFG_MY_PROCNO];
 
 	if (len > PCFG_POST_MAX)
 		return;
+	post->life = life;
 	post->server_version = server_version;
 	post->password_used = password_used;
 	post->len = (uint32) len;
@@ -280,33 +282,35 @@ pcfg_wait_nudge(void)
 }
 
 bool
-pcfg_wait_abandon(PcfgGrant *grant)
+pcfg_wait_withdraw(void)
 {
 	PcfgWaiter *me = &pcfg_waiters[PCFG_MY_PROCNO];
-	PcfgWaitState state = (PcfgWaitState) pg_atomic_read_u32(&me->state);
-	PcfgPool   *pool;
+	PcfgPool   *pool = &pcfg_pools[me->pool];
+	bool		queued;
 
-	memset(grant, 0, sizeof(*grant));
-	grant->slot = PCFG_NONE;
-	if (state == PCFG_WAIT_NONE)
-		return false;
-	pool = &pcfg_pools[me->pool];
 	LWLockAcquire(&pool->lock, LW_EXCLUSIVE);
-	state = (PcfgWaitState) pg_atomic_read_u32(&me->state);
-	if (state == PCFG_WAIT_QUEUED)
+	queued = pg_atomic_read_u32(&me->state) == PCFG_WAIT_QUEUED;
+	if (queued)
 		pcfg_queue_unlink(pool, PCFG_MY_PROCNO, PCFG_WAIT_NONE);
-	else if (state == PCFG_WAIT_GRANTED)
-	{
-		grant->slot = me->slot;
-		grant->word = me->word;
-		grant->sent = settle_post(grant->slot, grant->word);
-	}
-	pg_atomic_write_u32(&me->state, PCFG_WAIT_NONE);
 	if (pool->wait_head == PCFG_NONE)
 		pcfg_starving_set(pool, false);
 	LWLockRelease(&pool->lock);
-	wipe_post();
-	if (grant->slot != PCFG_NONE && !grant->sent)
+	if (queued)
+		wipe_post();
+	return queued;
+}
+
+bool
+pcfg_wait_abandon(PcfgGrant *grant)
+{
+	PcfgCause	cause;
+
+	grant->sent = false;
+	if (pg_atomic_read_u32(&pcfg_waiters[PCFG_MY_PROCNO].state) == PCFG_WAIT_NONE ||
+		pcfg_wait_withdraw() ||
+		pcfg_wait_check(grant, &cause) != PCFG_WAIT_GRANTED)
+		return false;
+	if (!grant->sent)
 		(void) pcfg_pool_give_back(grant, PCFG_RETURN_UNTOUCHED);
 	return grant->sent;
 }
@@ -342,7 +346,9 @@ take_back(PcfgPool *pool, const PcfgGrant *grant, PcfgReturn how, PcfgWakes *wak
 		slot->alive_at = slot->returned_at;
 		pool->stillborn = 0;
 	}
-	if (how == PCFG_RETURN_ALIVE || how == PCFG_RETURN_UNTOUCHED)
+	if (how == PCFG_RETURN_OWED)
+		slot->owed = true;
+	if (how == PCFG_RETURN_ALIVE || how == PCFG_RETURN_UNTOUCHED || how == PCFG_RETURN_OWED)
 	{
 		reason = unwanted(pool, slot);
 		if (reason == PCFG_CLOSE_UNKNOWN &&

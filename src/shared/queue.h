@@ -62,10 +62,11 @@ extern void pcfg_pool_doubt(const PcfgGrant *grant);
 /*
  * Leaves what I want to say in the queue, where I stand: a connection of that
  * kind that its last user hands over may come to me with it sent already.
- * Nothing is done for more than PCFG_POST_MAX bytes.
+ * Only by the worker of that life, to which my channel goes: it can be told to
+ * cancel.  Nothing is done for more than PCFG_POST_MAX bytes.
  */
-extern void pcfg_wait_post(const char *data, size_t len, int server_version,
-						   bool password_used);
+extern void pcfg_wait_post(const char *data, size_t len, uint32 life,
+						   int server_version, bool password_used);
 
 /*
  * How my waiting stands.  GRANTED and FAILED end it: *grant or *cause is
@@ -81,6 +82,11 @@ extern PcfgWaitState pcfg_wait_check(PcfgGrant *grant, PcfgCause *cause);
 extern void pcfg_wait_nudge(void);
 
 /*
+ * Leaves the queue.  False: something came meanwhile, see pcfg_wait_check.
+ */
+extern bool pcfg_wait_withdraw(void);
+
+/*
  * Ends my waiting, whatever its state; a grant that came meanwhile is passed
  * on to the next.  True when my post was sent on it: then *grant is still
  * mine, to be given back in doubt.  Safe to call when I do not wait, from an
@@ -93,6 +99,7 @@ typedef enum PcfgReturn
 {
 	PCFG_RETURN_ALIVE,			/* the remote answered all, and is idle */
 	PCFG_RETURN_UNTOUCHED,		/* nothing was sent */
+	PCFG_RETURN_OWED,			/* a ROLLBACK was, and its answer is unread */
 	PCFG_RETURN_DOUBT,			/* something may be under way: destroyed */
 	PCFG_RETURN_LOST			/* the connection broke: destroyed, and its
 								 * neighbours are under suspicion */

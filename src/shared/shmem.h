@@ -269,7 +269,8 @@ typedef struct PcfgWaiter
  */
 typedef struct PcfgPost
 {
-	/* the kind of connection that it is meant for */
+	/* who may send it, and the kind of connection that it is meant for */
+	uint32		life;			/* of the worker */
 	int			server_version;
 	bool		password_used;
 

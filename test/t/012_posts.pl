@@ -34,12 +34,14 @@ sub open_gate
 	$gates++;
 }
 
-# The session calls once while nobody holds the connection, then queues.
+# The session calls once while nobody holds the connection, then queues; by
+# then that connection may be another one.
 sub queue_up
 {
-	my ($sql) = @_;
+	my ($sql, $meanwhile) = @_;
 	my $session = $local->background_psql('postgres', on_error_stop => 0);
 	$session->query_safe("SELECT pool_config.exec('crm', 'select 1')");
+	$meanwhile->() if $meanwhile;
 	my $pid = $session->query_safe('SELECT pg_backend_pid()');
 	my $holder = close_gate();
 	$session->{stdin} .= "$sql;\n\\echo over\n\\warn over\n";
@@ -155,6 +157,47 @@ for my $way (sort keys %ways)
 	open_gate($holder);
 	at_rest('a wait that ends');
 	is($remote->safe_psql('postgres', q{SELECT count(*) FROM said WHERE what = 'never'}), '0', 'what was given up was not said');
+}
+
+# --- it runs when the caller's pool_timeout ends, over a connection new to him
+SKIP:
+{
+	skip 'there is no relay', 3 if $transport ne 'relay';
+	my $next = $gates + 1;
+
+	$gate->query_safe("SELECT pg_advisory_lock($next)");
+	my $started = time;
+	my ($session, $pid, $holder) = queue_up("SET pool_config.pool_timeout = '5s'; SELECT pool_config.exec('crm', 'select pg_advisory_lock_shared($next)')",
+		sub { $local->safe_psql('postgres', q{SELECT pool_config.recycle('crm')}) });
+	kill 'STOP', $pid;
+	open_gate($holder);
+	poll_until('the next statement runs', sub { remote_sessions($remote, "wait_event_type = 'Lock' AND query LIKE '%($next)%'") == 1 });
+	poll_until('the wait for a connection would be over', sub { time > $started + 8 });
+	kill 'CONT', $pid;
+	poll_until('the session waits for the answer', sub {
+		$local->safe_psql('postgres', "SELECT count(*) FROM pg_stat_activity WHERE pid = $pid AND wait_event_type = 'Extension'") == 1 });
+	$gate->query_safe("SELECT pg_advisory_unlock($next)");
+	like(outcome($session), qr/SELECT 1/, 'what was sent in time has its answer awaited');
+	at_rest('sent in time');
+}
+
+# --- a worker that was restarted is told to cancel what it sent
+{
+	my $next = $gates + 1;
+	my $worker = $local->safe_psql('postgres', 'SELECT pid FROM pool_config.workers');
+
+	$gate->query_safe("SELECT pg_advisory_lock($next)");
+	my ($session, $pid, $holder) = queue_up("SELECT pool_config.exec('crm', 'select pg_advisory_lock_shared($next)')", sub {
+		kill 'TERM', $worker;
+		poll_until('another worker', sub { $local->safe_psql('postgres', 'SELECT coalesce(max(pid), 0) FROM pool_config.workers') !~ /^(0|$worker)$/ });
+	});
+	open_gate($holder);
+	poll_until('the next statement runs', sub { remote_sessions($remote, "wait_event_type = 'Lock' AND query LIKE '%($next)%'") == 1 });
+	$local->safe_psql('postgres', "SELECT pg_cancel_backend($pid)");
+	like(outcome($session), qr/canceling statement due to user request/, 'after a restart of the worker: as told');
+	poll_until('... the remote statement is stopped', sub { remote_sessions($remote, "wait_event_type = 'Lock'") == 0 }, 10);
+	$gate->query_safe("SELECT pg_advisory_unlock($next)");
+	at_rest('a worker that was restarted');
 }
 
 # --- a worker that stands still: the session sees to it itself, within its limits

@@ -59,6 +59,33 @@ for my $target ('crm', 'tls')
 	}
 }
 
+# --- a statement that was posted is sent just when pool_timeout ends
+{
+	my $file = $local->data_dir . '/failpoint';
+	my $s = open_psql($local);
+
+	$remote->safe_psql('postgres', 'UPDATE counter SET n = 0');
+	talk($s, q{SELECT pool_config.exec('tls', 'select 1')});
+	my $lock = open_psql($remote);
+	talk($lock, 'SELECT pg_advisory_lock(1)');
+	my $holder = start_psql($local, q{SELECT pool_config.exec('tls', 'select pg_advisory_lock(1)')});
+	poll_until('somebody holds the connection', sub { remote_sessions($remote, "wait_event = 'advisory'") == 1 });
+	append_to_file($file, '');
+	talk($s, q{SET pool_config.pool_timeout = '1500ms'; SET pool_config.failpoint = 'queued wait 2'});
+	say_to($s, q{SELECT pool_config.exec('tls', 'update counter set n = n + 1')});
+	poll_until('it has posted, and looks once more', sub {
+		$local->safe_psql('postgres', q{SELECT count(*) FROM pool_config.waiters w JOIN pg_stat_activity USING (pid) WHERE wait_event IS NULL AND query_start < clock_timestamp() - interval '1.6 s'}) == 1 });
+	talk($lock, 'SELECT pg_advisory_unlock(1)');
+	finish_psql($holder);
+	poll_until('the worker sends it', sub { $remote->safe_psql('postgres', 'SELECT n FROM counter') == 1 });
+	unlink $file;
+	is(talk($s, ''), 'UPDATE 1', 'it has its answer, though the time to wait for a connection is over');
+	close_psql($s);
+	close_psql($lock);
+	poll_until('sent at the last moment: nothing is leased, nobody waits', \&at_rest, 10);
+	$remote->safe_psql('postgres', 'UPDATE counter SET n = 0');
+}
+
 # --- a connection that is kept, and one in a transaction that is joined
 $remote->safe_psql('postgres', 'CREATE TABLE t (i int); GRANT ALL ON t TO app');
 for my $place ('leased', 'sent', 'received', 'answered', 'ending', 'committing')
