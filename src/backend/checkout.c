@@ -107,9 +107,6 @@ pcfg_socket_is_quiet(PcfgSocket *sock)
 	while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return errno == EAGAIN || errno == EWOULDBLOCK;
-	if (n == 0)
-		return false;
-
 	n = recv(sock->fd, data, sizeof(data), MSG_PEEK | MSG_DONTWAIT);
 	if (n <= 0 || n == (ssize_t) sizeof(data) ||
 		!take_harmless(data, (size_t) n, NULL, NULL, &whole) || whole != (size_t) n)

@@ -596,12 +596,8 @@ pcfg_lease_take(PcfgLease *lease, PcfgTarget *target, PcfgComposer compose, void
 bool
 pcfg_lease_has_styles(const PcfgLease *lease)
 {
-	const int64 *policy = lease->target->policy.value;
-
 	return !pcfg_styles_differ(&lease->styles) ||
-		(policy[PCFG_POOLER] != PCFG_POOLER_TRANSACTION &&
-		 (policy[PCFG_POOL_RESET] == PCFG_RESET_AUTO ||
-		  policy[PCFG_POOL_RESET] == PCFG_RESET_ALWAYS));
+		pcfg_policy_discards(&lease->target->policy);
 }
 
 void

@@ -227,7 +227,10 @@ pcfg_sql_has_plan(const char *text)
 	while (*p != '\0' && (is_gap(p) || *p == '('))
 		p = skip_element(p);
 	read_word(p, word, sizeof(word));
-	for (i = 0; i < lengthof(words) && strcmp(word, words[i]) != 0; i++)
-		;
-	return i < lengthof(words);
+	for (i = 0; i < lengthof(words); i++)
+	{
+		if (strcmp(word, words[i]) == 0)
+			return true;
+	}
+	return false;
 }

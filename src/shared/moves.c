@@ -59,49 +59,51 @@ pcfg_slot_move(PcfgSlot *slot, uint64 *word, PcfgSlotState to, uint32 owner,
 	}
 }
 
-/* Puts a slot that became IDLE at the recent end of the idle list. */
-void
-pcfg_idle_push(PcfgPool *pool, int index)
+bool
+pcfg_slot_end(PcfgSlot *slot, uint64 word, PcfgCloseReason reason, bool in_doubt,
+			  PcfgMover mover, PcfgWakes *wakes)
+{
+	slot->in_doubt = in_doubt;
+	if (slot->reason == PCFG_CLOSE_UNKNOWN)
+		slot->reason = reason;
+	wakes->worker = true;
+	return pcfg_slot_move(slot, &word, PCFG_SLOT_CONDEMNED, 0, pcfg_word_use(word), mover);
+}
+
+/* A slot that became IDLE joins the list behind "before"; PCFG_NONE = first. */
+static void
+idle_insert(PcfgPool *pool, int index, int before)
 {
 	PcfgSlot   *slot = &pcfg_slots[index];
+	int		   *forth = before == PCFG_NONE ? &pool->idle_head : &pcfg_slots[before].next_idle;
+	int		   *back = *forth == PCFG_NONE ? &pool->idle_tail : &pcfg_slots[*forth].prev_idle;
 
-	slot->prev_idle = PCFG_NONE;
-	slot->next_idle = pool->idle_head;
-	if (pool->idle_head != PCFG_NONE)
-		pcfg_slots[pool->idle_head].prev_idle = index;
-	else
-		pool->idle_tail = index;
-	pool->idle_head = index;
+	slot->prev_idle = before;
+	slot->next_idle = *forth;
+	*forth = *back = index;
 	slot->in_idle_list = true;
 	pool->nidle++;
 }
 
 void
+pcfg_idle_push(PcfgPool *pool, int index)
+{
+	idle_insert(pool, index, PCFG_NONE);
+}
+
+void
 pcfg_idle_put_back(PcfgPool *pool, int index)
 {
-	PcfgSlot   *slot = &pcfg_slots[index];
 	int			before = PCFG_NONE;
 	int			after = pool->idle_head;
 
-	while (after != PCFG_NONE && pcfg_slots[after].returned_at > slot->returned_at)
+	while (after != PCFG_NONE &&
+		   pcfg_slots[after].returned_at > pcfg_slots[index].returned_at)
 	{
 		before = after;
 		after = pcfg_slots[after].next_idle;
 	}
-	if (before == PCFG_NONE)
-	{
-		pcfg_idle_push(pool, index);
-		return;
-	}
-	slot->prev_idle = before;
-	slot->next_idle = after;
-	pcfg_slots[before].next_idle = index;
-	if (after != PCFG_NONE)
-		pcfg_slots[after].prev_idle = index;
-	else
-		pool->idle_tail = index;
-	slot->in_idle_list = true;
-	pool->nidle++;
+	idle_insert(pool, index, before);
 }
 
 static void
@@ -128,15 +130,10 @@ void
 pcfg_idle_condemn(PcfgPool *pool, int index, PcfgCloseReason reason, PcfgWakes *wakes)
 {
 	PcfgSlot   *slot = &pcfg_slots[index];
-	uint64		word = pg_atomic_read_u64(&slot->word);
 
 	idle_remove(pool, index);
-	slot->in_doubt = false;
-	if (slot->reason == PCFG_CLOSE_UNKNOWN)
-		slot->reason = reason;
-	(void) pcfg_slot_move(slot, &word, PCFG_SLOT_CONDEMNED, 0, pcfg_word_use(word),
-					 PCFG_BY_LOCK);
-	wakes->worker = true;
+	(void) pcfg_slot_end(slot, pg_atomic_read_u64(&slot->word), reason, false,
+						 PCFG_BY_LOCK, wakes);
 }
 
 /* Leases one idle slot to "owner"; a condemned one is condemned instead. */

@@ -60,6 +60,13 @@ pcfg_pool_index(const PcfgPool *pool)
 extern bool pcfg_slot_move(PcfgSlot *slot, uint64 *word, PcfgSlotState to,
 						   uint32 owner, uint64 use, PcfgMover mover);
 
+/*
+ * Moves it to CONDEMNED, where the worker closes it; in doubt, it cancels first
+ * what may run there.  The first reason stays.
+ */
+extern bool pcfg_slot_end(PcfgSlot *slot, uint64 word, PcfgCloseReason reason,
+						  bool in_doubt, PcfgMover mover, PcfgWakes *wakes);
+
 /* Leases one idle slot; a condemned one is condemned instead (false). */
 extern bool pcfg_slot_lease(PcfgPool *pool, int index, uint32 owner,
 							uint64 *word, PcfgWakes *wakes);

@@ -116,21 +116,6 @@ pcfg_grant_stands(const PcfgGrant *grant)
 		(pg_atomic_read_u64(&pcfg_slots[grant->slot].word) & ~PCFG_WORD_CONDEMN) == grant->word;
 }
 
-/* My lease ends with the connection; lock held, the grant stands. */
-static void
-condemn_lease(PcfgSlot *slot, const PcfgGrant *grant, PcfgCloseReason reason,
-			  PcfgWakes *wakes)
-{
-	uint64		word = grant->word;
-
-	slot->in_doubt = true;
-	if (slot->reason == PCFG_CLOSE_UNKNOWN)
-		slot->reason = reason;
-	(void) pcfg_slot_move(slot, &word, PCFG_SLOT_CONDEMNED, 0, pcfg_word_use(word),
-						  PCFG_BY_HOLDER);
-	wakes->worker = true;
-}
-
 void
 pcfg_pool_requeue(int index, const PcfgGrant *grant, PcfgCloseReason reason)
 {
@@ -142,7 +127,8 @@ pcfg_pool_requeue(int index, const PcfgGrant *grant, PcfgCloseReason reason)
 	{
 		if (reason == PCFG_CLOSE_PING)
 			pcfg_pool_note_break(pool, &pcfg_slots[grant->slot]);
-		condemn_lease(&pcfg_slots[grant->slot], grant, reason, &wakes);
+		(void) pcfg_slot_end(&pcfg_slots[grant->slot], grant->word, reason, true,
+							 PCFG_BY_HOLDER, &wakes);
 		if (reason == PCFG_CLOSE_PING)
 			pcfg_pool_suspect(pool, &wakes);
 	}
@@ -363,12 +349,12 @@ take_back(PcfgPool *pool, const PcfgGrant *grant, PcfgReturn how, PcfgWakes *wak
 				wakes->worker = true;
 			return word;
 		}
-		condemn_lease(slot, grant, reason, wakes);
-		slot->in_doubt = false;
+		(void) pcfg_slot_end(slot, grant->word, reason, false, PCFG_BY_HOLDER, wakes);
 		return 0;
 	}
-	condemn_lease(slot, grant, how == PCFG_RETURN_LOST ? PCFG_CLOSE_LOST : PCFG_CLOSE_DOUBT,
-				  wakes);
+	(void) pcfg_slot_end(slot, grant->word,
+						 how == PCFG_RETURN_LOST ? PCFG_CLOSE_LOST : PCFG_CLOSE_DOUBT, true,
+						 PCFG_BY_HOLDER, wakes);
 	if (how == PCFG_RETURN_LOST)
 		pcfg_pool_suspect(pool, wakes);
 	return 0;

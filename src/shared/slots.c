@@ -265,11 +265,8 @@ pcfg_slot_owner_died(int index, uint32 owner, int pid)
 	if (pcfg_word_state(word) == PCFG_SLOT_LEASED &&
 		pcfg_word_owner(word) == owner && slot->holder_pid == pid)
 	{
-		slot->in_doubt = true;
 		slot->reason = PCFG_CLOSE_DIED;
-		had = pcfg_slot_move(slot, &word, PCFG_SLOT_CONDEMNED, 0, pcfg_word_use(word),
-							 PCFG_BY_WORKER);
-		wakes.worker = true;
+		had = pcfg_slot_end(slot, word, PCFG_CLOSE_DIED, true, PCFG_BY_WORKER, &wakes);
 	}
 	pcfg_unlock_and_wake(pool, &wakes);
 	return had;
@@ -371,11 +368,9 @@ pcfg_slot_reclaim(int index, PcfgTime now)
 		uint64		word = pg_atomic_read_u64(&slot->word);
 
 		/* it rests, so no message is half-written */
-		slot->in_doubt = false;
 		if (!pcfg_word_condemned(word))
 			slot->reason = PCFG_CLOSE_UNUSED;
-		(void) pcfg_slot_move(slot, &word, PCFG_SLOT_CONDEMNED, 0, pcfg_word_use(word),
-							  PCFG_BY_WORKER);
+		(void) pcfg_slot_end(slot, word, slot->reason, false, PCFG_BY_WORKER, &wakes);
 		at = now;
 	}
 	pcfg_unlock_and_wake(pool, &wakes);
@@ -439,16 +434,6 @@ pcfg_pool_tick(int index, PcfgTime now)
 	pcfg_unlock_and_wake(pool, &wakes);
 }
 
-/* Modes that leave the state of a session alone leave it to us, too. */
-static bool
-may_reset(const PcfgPool *pool)
-{
-	int64		mode = pool->policy.value[PCFG_POOL_RESET];
-
-	return (mode == PCFG_RESET_AUTO || mode == PCFG_RESET_ALWAYS) &&
-		pool->policy.value[PCFG_POOLER] != PCFG_POOLER_TRANSACTION;
-}
-
 PcfgCare
 pcfg_slot_care(int index, PcfgTime now, PcfgTime *at)
 {
@@ -460,7 +445,7 @@ pcfg_slot_care(int index, PcfgTime now, PcfgTime *at)
 		return PCFG_CARE_NONE;
 	if (pcfg_slot_is_suspect(&pcfg_pools[pool], slot))
 		return PCFG_CARE_PROBE;
-	if (!slot->dirty || !may_reset(&pcfg_pools[pool]))
+	if (!slot->dirty || !pcfg_policy_discards(&pcfg_pools[pool].policy))
 		return PCFG_CARE_NONE;
 	*at = slot->returned_at + RESET_AFTER;
 	return *at <= now ? PCFG_CARE_RESET : PCFG_CARE_NONE;
@@ -519,13 +504,9 @@ pcfg_slot_return_from_care(const PcfgGrant *grant, PcfgCare care, bool ok)
 	}
 	else
 	{
-		slot->in_doubt = !ok;
-		if (slot->reason == PCFG_CLOSE_UNKNOWN)
-			slot->reason = ok ? PCFG_CLOSE_SURPLUS :
-				care == PCFG_CARE_PROBE ? PCFG_CLOSE_PING : PCFG_CLOSE_RESET;
-		(void) pcfg_slot_move(slot, &word, PCFG_SLOT_CONDEMNED, 0, pcfg_word_use(word),
-							  PCFG_BY_HOLDER);
-		wakes.worker = true;
+		(void) pcfg_slot_end(slot, word, ok ? PCFG_CLOSE_SURPLUS :
+							 care == PCFG_CARE_PROBE ? PCFG_CLOSE_PING : PCFG_CLOSE_RESET,
+							 !ok, PCFG_BY_HOLDER, &wakes);
 	}
 	if (pool->wait_head != PCFG_NONE)
 		pcfg_dispatch(pool, &wakes);

@@ -221,6 +221,19 @@ for my $ddl (q{ALTER SERVER crm OPTIONS (ADD application_name 'pool_a')},
 	poll_until('old connections are closed', sub { alive("pid = $old") eq '' });
 	isnt($new, $old, 'and new ones are used');
 }
+
+# a mapping is one role's: nobody else's connections end with it
+$local->safe_psql('postgres', q{
+	CREATE ROLE carol LOGIN; GRANT USAGE ON FOREIGN SERVER crm TO carol;
+	CREATE USER MAPPING FOR carol SERVER crm OPTIONS (user 'app', password 'app-secret')});
+for my $ddl (q{ALTER USER MAPPING FOR carol SERVER crm OPTIONS (SET password 'app-secret')}, q{DROP USER MAPPING FOR carol SERVER crm})
+{
+	my $hers = $local->safe_psql('postgres', "SET ROLE carol; $pid_call");
+	my $others = $local->safe_psql('postgres', $pid_call);
+	$local->safe_psql('postgres', "SET ROLE carol; $ddl");
+	poll_until("her connections are closed: $ddl", sub { alive("pid = $hers") eq '' }, 10);
+	is($local->safe_psql('postgres', $pid_call), $others, '... and those of others are kept');
+}
 my ($one, $two) = split /\n/, $local->safe_psql('postgres', "$pid_call;\nBEGIN;\nSAVEPOINT a;\nALTER SERVER crm OPTIONS (SET application_name 'pool_c');\nROLLBACK TO a;\nCOMMIT;\n$pid_call");
 is($two, $one, 'what was rolled back changes nothing');
 my $dropped = $local->safe_psql('postgres', $pid_call);
