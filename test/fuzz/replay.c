@@ -61,7 +61,8 @@ main(int argc, char **argv)
 	}
 	if (dir != NULL)
 		closedir(dir);
-	printf("%s 1 - %d files of %s\n1..1\n", files > 0 ? "ok" : "not ok", files,
+	printf("%s 1 - %s%d files of %s\n1..1\n", files > 0 ? "ok" : "not ok",
+		   argc > 1 && strstr(argv[1], "control") != NULL ? "sec_S42: " : "", files,
 		   argc > 1 ? argv[1] : "no corpus");
 	return files > 0 ? 0 : 1;
 }

@@ -111,11 +111,11 @@ for my $kind (@kinds)
 	my ($rc, $out, $err) = $local->psql('postgres', $leave);
 	is($rc, $fails ? 3 : 0, "left: $name") or diag($err);
 	($rc, $out, $err) = $local->psql('postgres', $see);
-	$check->("not met by the next session: $name", $out, $err);
+	$check->("sec_S22: not met by the next session: $name", $out, $err);
 
 	($rc, $out, $err) = $local->psql('postgres', "$leave\n\\echo -\nSET ROLE alice;\n$see", on_error_stop => 0);
 	$out =~ s/.*^-\n//ms;
-	$check->("not met by another role of the same session: $name", $out, $err);
+	$check->("sec_S22: not met by another role of the same session: $name", $out, $err);
 }
 fails_with($local, sprintf(q{SELECT pool_config.create_target('walsender', 'postgresql://app:app-secret@127.0.0.1:%d/postgres?sslmode=disable&replication=database');}, $remote->port),
 	'HV00D', 'replication', 'a target in replication mode is refused');

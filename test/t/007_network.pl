@@ -286,6 +286,29 @@ cmp_ok($took, '>=', 21 * 0.02, 'are not faster than it');
 cmp_ok($took, '<', 21 * 0.02 + 1, "one round trip each ($took s for 21 of 20 ms)");
 $proxy->clear;
 at_rest('at the end');
+
+# --- an end that the worker has not noticed, for it stands still
+{
+	make_target($local, $remote, 'two', port => $proxy->port, sslmode => 'disable', pool_size => 2);
+	$local->safe_psql('postgres', 'CREATE ROLE alice; GRANT USAGE ON FOREIGN SERVER two TO alice');
+	my $s = open_psql($local);
+	my $mine = q{SELECT a FROM pool_config.query('two', 'select pg_backend_pid()') AS t(a int)};
+
+	# the session has used both, this one last
+	talk($s, q{SELECT pool_config.acquire('two')});
+	my $pid = talk($s, $mine);
+	talk($s, "SET ROLE alice; $mine; RESET ROLE; SELECT pool_config.release('two')");
+	is(talk($s, $mine), $pid, 'the connection that was used last comes first');
+	my $worker = $local->safe_psql('postgres', 'SELECT pid FROM pool_config.workers');
+	kill 'STOP', $worker;
+	my $rule = $proxy->rule('down type Z 1 cut fin all');
+	is(talk($s, $mine), $pid, '... and ends behind its answer');
+	poll_until('... at once', sub { $proxy->fired($rule) });
+	$proxy->clear;
+	like(talk($s, $mine), qr/^(?!$pid$)\d+$/, 'the session sees that, and takes the other');
+	kill 'CONT', $worker;
+	close_psql($s);
+}
 sql_ok($local, 'SELECT rescued FROM pool_config.workers', '0', 'no wake-up was lost in all this');
 
 done_testing();

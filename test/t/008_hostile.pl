@@ -211,7 +211,7 @@ for my $case (@cases)
 		my $run = start_psql($local, "SET statement_timeout = '1s'; SELECT pool_config.exec('$name', 'select 1')");
 		make_target($local, $remote, 'fresh');
 		my $start = time;
-		is((call('fresh'))[0], 'right', "$what: meanwhile the worker connects");
+		is((call('fresh'))[0], 'right', "sec_S33: $what: meanwhile the worker connects");
 		cmp_ok(time - $start, '<', 1, "$what: at once");
 		$local->safe_psql('postgres', q{SELECT pool_config.drop_target('fresh')});
 		finish_psql($run);
@@ -221,7 +221,7 @@ for my $case (@cases)
 	my $took = time - $start;
 	my ($other) = call('good');
 
-	like($result, qr/^$expected$/, $what) or diag($err);
+	like($result, qr/^$expected$/, "sec_S32: $what") or diag($err);
 	cmp_ok($took, '<', 4, "$what: in time");
 	is($other, 'right', "$what: others are served");
 	unlike($err, qr/[\x01-\x08\x0b-\x1f\x7f]|\n\d{4}-/, "$what: no forged lines, nothing for a terminal") if $what =~ /forged/;
@@ -233,7 +233,7 @@ poll_until('nothing is leased, nobody waits', sub {
 	$local->safe_psql('postgres', q{SELECT count(*) FROM pool_config.pools WHERE in_use + connecting + waiting > 0}) == 0;
 });
 my $log = slurp_file($local->logfile);
-unlike($log, qr/^2026-01-01 00:00:00 UTC \[1\] LOG:  forged line/m, 'no line in the log is forged');
+unlike($log, qr/^2026-01-01 00:00:00 UTC \[1\] LOG:  forged line/m, 'sec_S36: no line in the log is forged');
 unlike($log, qr/[\x01-\x08\x0b\x0c\x0e-\x1f\x7f]/, 'nor does it hold control characters');
 unlike($log, qr/was terminated by signal|PANIC|TRAP/, 'nobody crashed');
 
@@ -244,7 +244,7 @@ for my $bytes ("S" . message('E', "SFATAL\0C28000\0Minjected\0\0"), "N" . messag
 	$local->safe_psql('postgres', sprintf(
 			q{SELECT pool_config.create_target('tls', 'postgresql://u:p@127.0.0.1:%d/x?sslmode=require', connect_timeout => 0.25)}, $tls->port));
 	my ($result, $err) = call('tls');
-	is($result, '08001', 'bytes behind the TLS answer ' . substr($bytes, 0, 1) . ' end the login');
+	is($result, '08001', 'sec_S35: bytes behind the TLS answer ' . substr($bytes, 0, 1) . ' end the login');
 	unlike($err, qr/inj/, 'and are not shown');
 	$local->safe_psql('postgres', q{SELECT pool_config.drop_target('tls')});
 }

@@ -193,8 +193,8 @@ $err = '';
 for my $habit ("plain=E\\000\\000", 'plain=Canary-of-the-man-in-the-middle', 'error=Canary-of-the-man-in-the-middle')
 {
 	my $t = habits($habit);
-	my $e = fails_with($local, qq{SELECT pool_config.exec('$t', 'select 1');}, '08001', 'could not connect', "refused: $habit");
-	unlike($e, qr/Canary/, 'and not repeated');
+	my $e = fails_with($local, qq{SELECT pool_config.exec('$t', 'select 1');}, '08001', 'could not connect', "sec_S36: refused: $habit");
+	unlike($e, qr/Canary/, 'sec_S36: and not repeated');
 }
 $target = habits('refuse=1');
 fails_with($local, qq{SELECT pool_config.exec('$target', 'select 1');}, '08001', 'does not support SSL', 'sslmode=require at a server without TLS');

@@ -92,7 +92,7 @@ sql_ok($local, q{SELECT * FROM pool_config.query('crm', 'select $1::int, $2::tex
 sql_ok($local, q{SELECT * FROM pool_config.query('crm', 'select $1, $2', VARIADIC ARRAY[1, 2]) AS t(a int, b int)}, '1|2', 'VARIADIC int[]');
 sql_ok($local, q{SELECT * FROM pool_config.query('crm', 'select 1', VARIADIC '{}'::text[]) AS t(a int)}, '1', 'VARIADIC, none');
 fails_with($local, q{SELECT * FROM pool_config.query('crm', 'select 1', VARIADIC NULL::text[]) AS t(a int);}, '22004', 'leave it out', 'VARIADIC NULL');
-fails_with($local, q{SELECT * FROM pool_config.query('crm', 'select 1', VARIADIC array_fill('x'::text, ARRAY[70000])) AS t(a int);}, '54023', '65535', 'too many');
+fails_with($local, q{SELECT * FROM pool_config.query('crm', 'select 1', VARIADIC array_fill('x'::text, ARRAY[70000])) AS t(a int);}, '54023', '65535', 'sec_S31: too many');
 sql_ok($local, q{SELECT sum(a) FROM pool_config.query('crm', 'select a::int from unnest(array[' || (SELECT string_agg('$' || g, ',') FROM generate_series(1, 5000) g) || ']) a', VARIADIC (SELECT array_agg(g::text) FROM generate_series(1, 5000) g)) AS t(a int)},
 	'12502500', 'five thousand');
 sql_ok($local, q{PREPARE p AS SELECT * FROM pool_config.query($1, $2, $3, $4) AS t(a int, b text); EXECUTE p('crm', 'select $1::int, $2::text', '7', NULL)}, '7|', 'untyped parameters of a local PREPARE');

@@ -300,7 +300,7 @@ SKIP:
 	fails_with($local, q{SELECT * FROM pool_config.query('crm', 'select repeat(''x'', 700000000), repeat(''x'', 700000000)') AS t(a text, b text);}, '54000', 'memory|long', 'a row of more than the remote can send');
 	sql_ok($local, q{SELECT pool_config.exec('crm', 'select 1')}, 'SELECT 1', 'and calls go on');
 }
-fails_with($local, q{SELECT pool_config.exec('crm', 'select $1, $2, $3, $4, $5', b, b, b, b, b) FROM (SELECT repeat('y', 250000000)::bytea) v(b);}, '54000', 'too long', 'beyond 1 GB');
+fails_with($local, q{SELECT pool_config.exec('crm', 'select $1, $2, $3, $4, $5', b, b, b, b, b) FROM (SELECT repeat('y', 250000000)::bytea) v(b);}, '54000', 'too long', 'sec_S31: beyond 1 GB');
 
 sql_ok($local, 'SELECT rescued FROM pool_config.workers', '0', 'no wake-up was lost in all this');
 done_testing();

@@ -43,7 +43,7 @@ test_lengths(void)
 
 	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		wrong += header('D', bad[i], &need) != PCFG_FRAME_BAD;
-	ok(wrong == 0, "lengths below 4 or beyond all memory are bad");
+	ok(wrong == 0, "sec_S31: lengths below 4 or beyond all memory are bad");
 	ok(header('D', (uint32_t) PCFG_FRAME_MAX + 4, &need) == PCFG_FRAME_MORE &&
 	   need == PCFG_FRAME_MAX + 5, "the longest row is believed, and its size told");
 	ok(header('Z', 30004, &need) == PCFG_FRAME_MORE && header('Z', 30005, &need) == PCFG_FRAME_BAD,
