@@ -369,7 +369,7 @@ give_back(PcfgHold *hold)
 	if (hold->lost)
 		return;
 	pcfg_lease_give_back(&hold->lease,
-						 hold->status == 'I' && pcfg_lease_has_styles(&hold->lease));
+						 hold->status == 'I' && !pcfg_styles_differ(&hold->lease.styles));
 	/* this session, too, is to find nothing of what lived there */
 	if (foreign)
 		target->last.slot = PCFG_NONE;

@@ -593,13 +593,6 @@ pcfg_lease_take(PcfgLease *lease, PcfgTarget *target, PcfgComposer compose, void
 	PG_END_TRY();
 }
 
-bool
-pcfg_lease_has_styles(const PcfgLease *lease)
-{
-	return !pcfg_styles_differ(&lease->styles) ||
-		pcfg_policy_discards(&lease->target->policy);
-}
-
 void
 pcfg_lease_rest(PcfgLease *lease, PcfgHeld purpose, bool idle)
 {

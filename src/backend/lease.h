@@ -39,7 +39,8 @@ typedef struct PcfgLease
 								 * runs there that could be cancelled */
 	bool		idle;			/* resting outside a remote transaction */
 	bool		owed;			/* the answer to a ROLLBACK is unread */
-	PcfgStyles	styles;			/* of the remote session, as it told them */
+	PcfgStyles	styles;			/* of the remote session, which tells changes
+								 * only: a connection that comes back has ours */
 	PcfgComposer compose;		/* NULL = nothing is known beforehand */
 	void	   *compose_arg;
 	struct PcfgLease *next;		/* of this process's leases */
@@ -69,12 +70,6 @@ extern void pcfg_lease_find_pool(PcfgTarget *target, PcfgTime deadline);
  * remote, harmless when called twice.
  */
 extern void pcfg_lease_give_back(PcfgLease *lease, bool clean);
-
-/*
- * Whether it may go back to the pool, as far as styles are concerned: the
- * remote session writes values as we read them, or a reset sees to that.
- */
-extern bool pcfg_lease_has_styles(const PcfgLease *lease);
 
 /*
  * The call ended, the lease goes on, for that purpose: the connection is

@@ -273,8 +273,8 @@ end_run(PcfgRun *run, PcfgHold *hold, Ending ending)
 	if (hold == NULL)
 	{
 		pcfg_lease_give_back(run->lease, ending != DOUBTFUL);
-		/* a reset that was due has not been made, or is to be made anew */
-		if (pcfg_styles_differ(&run->lease->styles) || ending == UNTOUCHED)
+		/* a reset that was due has not been made */
+		if (ending == UNTOUCHED)
 			run->lease->target->last.slot = PCFG_NONE;
 	}
 	else if (ending == DOUBTFUL)
@@ -428,14 +428,15 @@ settle(PcfgRun *run, PcfgHold *hold)
 
 /*
  * How the connection comes out of a conversation that ended.  One that goes
- * back to the pool must not leave a transaction behind.
+ * back to the pool must not leave a transaction behind, nor other styles: what
+ * the remote told of them is not told again to who comes next.
  */
 static Ending
 find_ending(const PcfgRun *run, const PcfgHold *hold)
 {
 	if (run->lost || pcfg_run_reset_failed(run))
 		return DOUBTFUL;
-	if (hold == NULL && !pcfg_lease_has_styles(run->lease))
+	if (hold == NULL && pcfg_styles_differ(&run->lease->styles))
 		return DOUBTFUL;
 	if (hold != NULL ? pcfg_reply_is_settled(&run->reply, &run->inbox.buffer) :
 		pcfg_reply_is_clean(&run->reply, &run->inbox.buffer))

@@ -129,14 +129,4 @@ typedef struct PcfgPolicy
 								 * so, a changed postgresql.conf does not matter */
 } PcfgPolicy;
 
-/* A connection that changes hands is reset in full. */
-static inline bool
-pcfg_policy_discards(const PcfgPolicy *policy)
-{
-	int64_t		mode = policy->value[PCFG_POOL_RESET];
-
-	return (mode == PCFG_RESET_AUTO || mode == PCFG_RESET_ALWAYS) &&
-		policy->value[PCFG_POOLER] != PCFG_POOLER_TRANSACTION;
-}
-
 #endif							/* PCFG_SETTING_TABLE_H */

@@ -434,6 +434,16 @@ pcfg_pool_tick(int index, PcfgTime now)
 	pcfg_unlock_and_wake(pool, &wakes);
 }
 
+/* Modes that leave the state of a session alone leave it to us, too. */
+static bool
+may_reset(const PcfgPool *pool)
+{
+	int64		mode = pool->policy.value[PCFG_POOL_RESET];
+
+	return (mode == PCFG_RESET_AUTO || mode == PCFG_RESET_ALWAYS) &&
+		pool->policy.value[PCFG_POOLER] != PCFG_POOLER_TRANSACTION;
+}
+
 PcfgCare
 pcfg_slot_care(int index, PcfgTime now, PcfgTime *at)
 {
@@ -445,7 +455,7 @@ pcfg_slot_care(int index, PcfgTime now, PcfgTime *at)
 		return PCFG_CARE_NONE;
 	if (pcfg_slot_is_suspect(&pcfg_pools[pool], slot))
 		return PCFG_CARE_PROBE;
-	if (!slot->dirty || !pcfg_policy_discards(&pcfg_pools[pool].policy))
+	if (!slot->dirty || !may_reset(&pcfg_pools[pool]))
 		return PCFG_CARE_NONE;
 	*at = slot->returned_at + RESET_AFTER;
 	return *at <= now ? PCFG_CARE_RESET : PCFG_CARE_NONE;

@@ -77,6 +77,11 @@ is(sql(q{SELECT pool_config.exec('nodb', 'select 1')}), 'SELECT 1', 'and again a
 # --- a remote that is full: what lives serves on
 $remote->safe_psql('postgres', q{CREATE ROLE limited LOGIN PASSWORD 'limited-secret' CONNECTION LIMIT 2});
 make_target($local, $remote, 'full', user => 'limited', password => 'limited-secret');
+
+# with the two it may have: each that succeeds makes failures before it forgotten
+@runs = map { start_psql($local, q{SELECT pool_config.exec('full', 'select pg_sleep(1)')}) } 1 .. 2;
+finish_psql($_) for @runs;
+is(sql(q{SELECT open FROM pool_config.pools WHERE target = 'full'}), '2', 'a remote that gives two connections');
 my $began = time;
 @runs = map { start_psql($local, q{SELECT pool_config.exec('full', 'select pg_sleep(0.1)');} . "\n" . q{SELECT pool_config.exec('full', 'select pg_sleep(0.1)');}) } 1 .. 8;
 finish_psql($_) for @runs;

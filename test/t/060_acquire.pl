@@ -189,20 +189,26 @@ my $one = 'SELECT x FROM pool_config.query';
 	talk($s, 'COMMIT');
 	is(talk($s, $when), '2024-02-01', '... or with its commit');
 
-	# a session that comes next
-	talk($s, sprintf $here, q{set datestyle = 'SQL, DMY'});
 	talk($s, q{SELECT pool_config.release('one')});
-	is(talk($s, $when), '2024-02-01', 'what is released is reset');
-	$local->safe_psql('postgres', q{SELECT pool_config.alter_target('one', settings => '{"pool_reset": "none"}')});
-	talk($s, q{SELECT pool_config.acquire('one')});
-	talk($s, sprintf $here, q{set datestyle = 'SQL, DMY'});
-	talk($s, q{SELECT pool_config.release('one')});
-	is(talk($s, $when), '2024-02-01', '... or closed where nothing is reset');
-	talk($s, sprintf $here, q{set datestyle = 'SQL, DMY'});
-	is(talk($s, $when), '2024-02-01', '... as after a single call');
-	like(talk($s, q{SELECT d FROM pool_config.query('one', $$select date '2024-02-01', set_config('datestyle', 'SQL, DMY', false)$$) AS t(d date, x text)}),
-		qr/55000.*DateStyle was changed.*was run, and its result thrown away/s, 'a statement that changes it itself');
-	is(talk($s, $when), '2024-02-01', '... disturbs nobody else');
+
+	# a session that comes next: the remote does not tell it once more
+	for my $reset ('auto', 'none')
+	{
+		my $changes = q{SELECT d FROM pool_config.query('one', $$select date '2024-02-01', set_config('datestyle', 'SQL, DMY', false)$$) AS t(d date, x text)};
+
+		$local->safe_psql('postgres', qq{SELECT pool_config.alter_target('one', settings => '{"pool_reset": "$reset"}')});
+		talk($s, q{SELECT pool_config.acquire('one')});
+		talk($s, sprintf $here, q{set datestyle = 'SQL, DMY'});
+		talk($s, q{SELECT pool_config.release('one')});
+		is(talk($s, $when), '2024-02-01', "what is released has no style (pool_reset $reset)");
+		for my $call (sprintf($here, q{set datestyle = 'SQL, DMY'}), $changes)
+		{
+			talk($s, $call);
+			is(talk($s, $when), '2024-02-01', '... nor what a call has left');
+			talk($s, $call);
+			like(talk($s, $changes), qr/55000.*DateStyle was changed.*was run, and its result thrown away/s, '... nor is a call believed that changes it itself');
+		}
+	}
 	close_psql($s);
 	at_rest('one', 'styles');
 	$local->safe_psql('postgres', q{SELECT pool_config.reset_target('one', 'pool_reset')});
