@@ -31,7 +31,7 @@ extern void pcfg_trace_write(void);
 #else
 
 #define pcfg_trace_size(nslots)					((Size) 0)
-#define pcfg_trace_place(space, nslots)			((void) 0)
+#define pcfg_trace_place(space, nslots)			((void) (space))
 #define pcfg_trace_note(slot, from, to, by, mover)	((void) 0)
 #define pcfg_trace_write()						((void) 0)
 
