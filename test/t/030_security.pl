@@ -153,6 +153,18 @@ fails_with($local, "SET ROLE alice; ALTER USER MAPPING FOR alice SERVER t OPTION
 	like($err, qr/ERROR:  \w{5}.*gssencmode/s, 'sec_S07: Kerberos is not asked for');
 }
 
+# keys of a SCRAM login that somebody else made, and the wish to pass one through
+for my $option (qw(scram_client_key scram_server_key use_scram_passthrough))
+{
+	for my $sql ("CREATE SERVER scram FOREIGN DATA WRAPPER pool_config OPTIONS (host 'h', $option 'eA==')",
+		"CREATE USER MAPPING FOR carol SERVER t OPTIONS (user 'app', $option 'eA==')",
+		"SELECT pool_config.create_target('scram', 'postgresql://app:x\@127.0.0.1:$port/postgres?$option=eA')")
+	{
+		my ($rc, $out, $err) = $local->psql('postgres', "\\set VERBOSITY verbose\n$sql;");
+		like($err, qr/ERROR:  \w{5}:.*(?:$option|is not known)/s, "sec_S08: not even a superuser hands over $option: " . substr($sql, 0, 13));
+	}
+}
+
 # words of libpq in values stay values
 for my $dbname ("postgres user=trusted", "postgresql://trusted\@127.0.0.1:$port/postgres", "-c", "postgres'' user=''trusted")
 {
@@ -367,6 +379,26 @@ like($err, qr/schema "pool_config" belongs to somebody/, 'sec_S44: nor is it ins
 	$local->safe_psql('postgres', "SELECT count(*) FROM pool_config.$_") for qw(targets pools connections waiters workers stats histograms);
 	is($proxy->count->{connections}, 0, 'sec_S45: neither a dump nor a view connects to anything');
 	$proxy->clear;
+}
+
+# --- who can make the server dial, and what he learns
+{
+	my $silent = HostileServer->new();
+	my $closed = PostgreSQL::Test::Cluster::get_free_port();
+	my $address = sub { "'postgresql://u:p\@$_[0]/d?sslmode=disable&connect_timeout=2'" };
+
+	$local->safe_psql('postgres', 'CREATE ROLE prober LOGIN');
+	for my $sql ('CREATE SERVER probe FOREIGN DATA WRAPPER pool_config', "SELECT pool_config.create_target('probe', " . $address->('127.0.0.1:' . $silent->port) . ')')
+	{
+		fails_with($local, "SET ROLE prober; $sql;", '42501', '.', "sec_S46: who may not use the wrapper makes no target: $sql");
+	}
+	$local->safe_psql('postgres', 'GRANT USAGE ON FOREIGN DATA WRAPPER pool_config TO prober; GRANT CREATE ON DATABASE postgres TO prober');
+	for my $where ("127.0.0.1:$closed", '127.0.0.1:' . $silent->port, 'nowhere.invalid:5432')
+	{
+		fails_with($local, 'SET ROLE prober; SELECT pool_config.create_target(\'probe\', ' . $address->($where) . q{, replace => true);
+			SELECT pool_config.exec('probe', 'select 1');}, '08001', '.', "sec_S46: who may is told by one SQLSTATE that nobody answers: $where");
+	}
+	$local->safe_psql('postgres', 'DROP SERVER probe CASCADE; DROP OWNED BY prober; DROP ROLE prober');
 }
 
 # --- a password that can be searched for

@@ -337,6 +337,7 @@ my $join = q{SELECT pool_config.join_transaction};
 	like(talk($s, 'COMMIT'), qr/08007.*command_timeout/s, '... command_timeout');
 	$proxy->clear;
 	$proxy->tell('release');
+	$local->safe_psql('postgres', q{SELECT pool_config.reset_target('frail', 'command_timeout')});
 	at_rest('another one');
 	wipe();
 

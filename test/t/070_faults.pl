@@ -4,7 +4,8 @@
 # failure, or is told that the outcome is not known; in time; nothing is done
 # twice; the next call is right; nothing stays leased.
 #
-#	make faults [TABLE=file]	all of them, and the table; make test: a third
+#	make faults [TABLE=file] [ONLY=expression]	all of them, or those that match
+#		("fault, phase"), and the table; make test: a third
 use strict;
 use warnings;
 use FaultProxy;
@@ -14,8 +15,9 @@ use Test::More;
 use Time::HiRes qw(time sleep);
 
 my $all    = ($ENV{PCFG_FAULTS} // '') eq 'all';
+my $only   = $ENV{ONLY} // '';
 my $remote = start_remote('remote', 'restart_after_crash = on');
-my $local  = start_local('local', 'client_connection_check_interval = 200ms', 'log_min_messages = warning');
+my $local  = start_local('local', 'restart_after_crash = on', 'client_connection_check_interval = 200ms', 'log_min_messages = warning');
 my $proxy  = FaultProxy->new($remote->port);
 
 # The limit that a caller sets, and how much later he may be back; in seconds.
@@ -61,7 +63,7 @@ sub outcome
 	finish_psql($run);
 	my $took = time - $run->{started};
 	my $what = $run->{out} eq $run->{expected} ? 'right' : $run->{out} ne '' ? "wrong: $run->{out}"
-		: $run->{err} =~ /(?:ERROR|FATAL):  (\w{5}):/ ? $1 : $run->{killed} ? 'gone' : "? $run->{err}";
+		: $run->{err} =~ /(?:ERROR|FATAL|WARNING):  (\w{5}):/ ? $1 : $run->{killed} ? 'gone' : "? $run->{err}";
 	return $took > $run->{limit} + $grace ? sprintf('%s, late: %.1f s', $what, $took) : $what;
 }
 
@@ -114,6 +116,11 @@ sub drop_connections
 my @phases = (
 	# so long that it is asked whether it lives
 	[ 'idle', 'a connection lies idle; the call follows', sub { sleep 0.6; return } ],
+	[ 'closing', 'the worker closed the connection, and the remote has not heard of it; the call follows', sub {
+		my $id = $proxy->rule('up type ' . ($transport eq 'relay' ? 'tls' : 'X') . ' hold');
+		sql(q{SELECT pool_config.recycle('crm')});
+		poll_until('it is closed', sub { $proxy->fired($id) }, 10);
+		return; } ],
 	[ 'waiting', 'it waits for the connection that another call has', sub {
 		my $holder = start_running(limit => 10);
 		my $run = start_call();
@@ -125,6 +132,10 @@ my @phases = (
 	[ 'sending', 'the statement is half sent', sub { return start_held('up bytes 100000 hold', ballast => 400_000) } ],
 	[ 'running', 'the remote works', \&start_running ],
 	[ 'reading', 'half of the result came', sub { return start_held('down bytes 100000 hold', rows => 12_000) } ],
+	# the last records of an encrypted one: its ReadyForQuery shares a record with rows
+	[ 'ending', 'all of the result came but its ReadyForQuery', sub {
+		my %big = (rows => 12_000);
+		return $transport eq 'relay' ? start_held('down bytes 12180000 hold', %big) : start_held('down type Z hold'); } ],
 	[ 'resetting', 'the worker resets the connection that it waits for', sub {
 		my $id = $proxy->rule('up match DISCARD hold');
 		$id = $proxy->rule('up type tls hold') if $transport eq 'relay';
@@ -143,10 +154,15 @@ my @phases = (
 
 # What a call may end as, by phase; '*' stands for the others.
 my %broken = (
-	'*' => 'right', connecting => 'right 08001', login => 'right 08001', resetting => 'right 08001',
-	sending => '08006', running => '08006', reading => '08006');
-my %silent = ('*' => '57014 08001', waiting => '57014', sending => '57014', running => '57014', reading => '57014');
+	'*' => 'right', (map { $_ => 'right 08001' } qw(connecting login closing resetting)),
+	(map { $_ => '08006' } qw(sending running reading ending)));
+# what it sent before it ended arrives
+my %ended = (%broken, ending => '08006 right');
+my %silent = ('*' => '57014 08001', map { $_ => '57014' } qw(waiting sending running reading ending));
+my %gone = (%broken, map { $_ => '08001' } qw(idle waiting connecting login closing resetting cancelling));
 my %harmless = ('*' => 'right');
+# A login is due where there is no connection that lives.
+my %no_login = (%harmless, closing => '08001', map { $_ => 'right 08001' } qw(connecting login cancelling));
 
 sub end_of_caller
 {
@@ -160,47 +176,100 @@ sub end_of_caller
 	};
 }
 
+sub on_remote
+{
+	my ($sql) = @_;
+	return sub { $remote->safe_psql('postgres', $sql) };
+}
+
+# What nothing but a change mends is tried once a minute, or when one says so.
+sub tried_again
+{
+	my ($sql) = @_;
+	return sub { $remote->safe_psql('postgres', $sql); sql(q{SELECT pool_config.recycle('crm')}) };
+}
+
+# The end of a worker without a word restarts the whole server.
+sub kill_worker
+{
+	my ($run) = @_;
+	my $pid = worker();
+
+	kill 'KILL', $pid;
+	poll_until('the server is back', sub {
+		my ($rc, $now) = $local->psql('postgres', 'SELECT pid FROM pool_config.workers WHERE pid IS NOT NULL');
+		return $rc == 0 && $now ne '' && $now ne $pid;
+	});
+	$run->{limit} = time - $run->{started} if $run;
+}
+
 my (@stopped, $stopped_worker);
 my @faults = (
 	[ 'F14 FIN', sub { $proxy->tell('cut', 'fin') }, undef, \%broken ],
 	[ 'F13 RST', sub { $proxy->tell('cut', 'rst') }, undef, \%broken ],
 	[ 'F40 garbage', sub { $proxy->tell('inject', 'down ' . 'ff' x 64) }, undef,
-		{ %broken, sending => '08006 08P01', running => '08006 08P01', reading => '08006 08P01 22021', connecting => 'right 08001 57014', login => 'right 08001 57014', resetting => 'right 08001 57014' } ],
+		{ %broken, sending => '08006 08P01', running => '08006 08P01', reading => '08006 08P01 22021', ending => '08006 08P01', connecting => 'right 08001 57014', login => 'right 08001 57014', closing => 'right 08001 57014', resetting => 'right 08001 57014' } ],
 	[ 'F11 silence', sub { $proxy->tell('stall', 'both on') }, undef, \%silent ],
 	[ 'F11 requests are lost', sub { $proxy->tell('swallow', 'up on') }, undef, { %silent, running => 'right', waiting => '57014 right' } ],
 	[ 'F12 replies are lost', sub { $proxy->tell('swallow', 'down on') }, undef, \%silent ],
 	[ 'F17 refused', sub { $proxy->tell('mode', 'refuse'); $proxy->tell('cut', 'rst') }, undef,
-		{ %broken, idle => '08001', waiting => '08001', connecting => '08001', login => '08001', resetting => '08001', cancelling => '08001' } ],
+		\%gone ],
+	[ 'F06 a slow network', sub { $proxy->tell('rate', 'both 40000000') }, undef, \%harmless ],
 	# of a size that lets 12 MB pass within the limit; 007_network.pl has 1 to 7 bytes
 	[ 'F15 slices', sub { $proxy->tell('slice', 'both 7000') }, undef, \%harmless ],
-	[ 'F24 terminated', sub { $remote->safe_psql('postgres', q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'app'}) }, undef, \%broken ],
+	[ 'F20 password changed', on_remote(q{ALTER ROLE app PASSWORD 'other'}), tried_again(q{ALTER ROLE app PASSWORD 'app-secret'}), \%no_login ],
+	[ 'F21 remote full', on_remote('ALTER ROLE app CONNECTION LIMIT 0'), on_remote('ALTER ROLE app CONNECTION LIMIT -1'), \%no_login ],
+	[ 'F23 database closed', on_remote('REVOKE CONNECT ON DATABASE postgres FROM PUBLIC'), tried_again('GRANT CONNECT ON DATABASE postgres TO PUBLIC'), \%no_login ],
+	[ 'F24 terminated', on_remote(q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'app'}), undef, \%ended ],
 	[ 'F01 killed', sub { kill 'KILL', backends() }, sub { poll_until('the remote is back', sub { ($remote->psql('postgres', 'SELECT 1'))[0] == 0 }) },
-		{ %broken, waiting => 'right 08001', idle => 'right 08001', cancelling => 'right 08001' } ],
-	[ 'F02 restart', sub { $remote->restart }, undef, { %broken, waiting => 'right 08001', cancelling => 'right 08001' } ],
+		{ %ended, waiting => 'right 08001', closing => 'right 08001', idle => 'right 08001', cancelling => 'right 08001' } ],
+	[ 'F02 restart', sub { $remote->restart }, undef, { %ended, waiting => 'right 08001', cancelling => 'right 08001' } ],
+	[ 'F03 stopped', sub { $remote->stop('fast') }, sub { $remote->start }, { %gone, ending => '08006 right' } ],
 	[ 'F04 backend stopped', sub { @stopped = backends(); kill 'STOP', @stopped }, sub { kill 'CONT', @stopped },
-		{ %silent, idle => 'right', cancelling => 'right', resetting => 'right 57014 08001' } ],
+		{ %silent, idle => 'right', closing => 'right', cancelling => 'right', resetting => 'right 57014 08001' } ],
 	[ 'F05 postmaster stopped', sub { kill 'STOP', $remote->{_pid} }, sub { kill 'CONT', $remote->{_pid} },
-		{ %harmless, connecting => 'right 57014', login => 'right', cancelling => 'right 57014 08001' } ],
+		{ %harmless, closing => '57014 08001', connecting => 'right 57014', login => 'right', cancelling => 'right 57014 08001' } ],
 	[ 'F50 cancelled', end_of_caller('pg_cancel_backend'), undef, { '*' => '57014' } ],
 	[ 'F51 session terminated', end_of_caller('pg_terminate_backend'), undef, { '*' => '57P01' } ],
 	[ 'F51 client killed', sub { $_[0]{harness}->kill_kill(grace => 0); $_[0]{killed} = 1 }, undef, { '*' => 'gone' } ],
-	[ 'F70 worker ended', sub { kill 'TERM', worker() }, undef, { %broken, waiting => 'right' } ],
+	[ 'F70 worker ended', sub { my $pid = worker(); kill 'TERM', $pid; poll_until('it has ended', sub { !kill 0, $pid }) }, undef, { %broken, waiting => 'right' } ],
+	[ 'F71 worker killed', \&kill_worker, undef, { '*' => '57P02 08006', waiting => '57P02', idle => 'right', closing => 'right' } ],
 	[ 'F73 worker stopped', sub { kill 'STOP', $stopped_worker = worker() }, sub { kill 'CONT', $stopped_worker },
-		{ '*' => '57014', $transport eq 'direct' ? (sending => 'right', running => 'right', reading => 'right') : () } ],
+		{ '*' => '57014', $transport eq 'direct' ? (sending => 'right', running => 'right', reading => 'right', ending => 'right') : () } ],
 	[ 'F80 reload', sub { $local->append_conf('postgresql.conf', "pool_config.pool_timeout = '" . (20 + $token % 9) . "s'"); $local->reload }, undef, \%harmless ],
 	[ 'F81 target altered', sub { sql(q{SELECT pool_config.alter_target('crm', connect_timeout => } . (2 + $token % 9) . ')') }, undef,
 		{ %harmless, connecting => 'right 08001', login => 'right 08001' } ],
 	[ 'recycled', sub { sql(q{SELECT pool_config.recycle('crm')}) }, undef, \%harmless ],
 	[ 'disconnected', sub { sql(q{SELECT pool_config.disconnect('crm')}) }, undef, \%broken ],
 	[ 'paused', sub { sql(q{SELECT pool_config.pause('crm', 0)}) }, sub { sql(q{SELECT pool_config.resume('crm')}) },
-		{ '*' => '57014', sending => 'right', running => 'right', reading => 'right' } ],
+		{ '*' => '57014', sending => 'right', running => 'right', reading => 'right', ending => 'right' } ],
 );
 
+# Two at once: what either may come to.
+my %fault = map { $_->[0] => $_ } @faults;
+for my $pair (
+	[ 'F11 silence', 'F70 worker ended' ], [ 'F50 cancelled', 'F12 replies are lost' ], [ 'F14 FIN', 'F70 worker ended' ],
+	[ 'F51 session terminated', 'F13 RST' ], [ 'F73 worker stopped', 'F14 FIN' ], [ 'F73 worker stopped', 'F51 client killed' ],
+	[ 'F02 restart', 'F70 worker ended' ], [ 'F04 backend stopped', 'F70 worker ended' ], [ 'F24 terminated', 'recycled' ],
+	[ 'F11 silence', 'disconnected' ], [ 'F81 target altered', 'F01 killed' ], [ 'paused', 'F13 RST' ], [ 'F73 worker stopped', 'F02 restart' ])
+{
+	my ($one, $two) = map { $fault{$_} } @$pair;
+	my %both = map {
+		my $phase = $_->[0];
+		($phase => join ' ', map { $_->[3]{$phase} // $_->[3]{'*'} } $one, $two)
+	} @phases;
+	push @faults, [ join(' + ', @$pair), sub { $one->[1]->($_[0]); $two->[1]->($_[0]) },
+		sub { $_->[2] && $_->[2]->() for $one, $two }, \%both ];
+}
+
 # Cells that make no sense.
+my $nobody_calls = qr/F50 cancelled|F51 session terminated|F51 client killed/;
+my $no_session = qr/F24 terminated|F01 killed|F04 backend stopped/;
 my %void = (
-	'idle'                    => { map { $_ => 'nobody calls' } 'F50 cancelled', 'F51 session terminated', 'F51 client killed' },
-	'connecting'              => { 'F24 terminated' => 'no session is there', 'F01 killed' => 'no session is there', 'F04 backend stopped' => 'no session is there' },
-	'login'                   => { 'F24 terminated' => 'no session is there', 'F01 killed' => 'no session is there', 'F04 backend stopped' => 'no session is there' },
+	idle       => $nobody_calls,
+	closing    => $nobody_calls,
+	connecting => $no_session,
+	login      => $no_session,
 );
 
 # Whether what a phase holds back goes on behind that fault.
@@ -272,7 +341,8 @@ for my $i (0 .. $#faults)
 	for my $j (0 .. $#phases)
 	{
 		my ($fault, $phase) = ($faults[$i], $phases[$j]);
-		if ($void{ $phase->[0] }{ $fault->[0] }) { $seen{ $fault->[0] }{ $phase->[0] } = '-'; next; }
+		if ($void{ $phase->[0] } && $fault->[0] =~ $void{ $phase->[0] }) { $seen{ $fault->[0] }{ $phase->[0] } = '-'; next; }
+		next unless "$fault->[0], $phase->[0]" =~ /$only/;
 		next unless $all || ($i + $j) % 3 == ($transport eq 'relay');
 		run_cell($fault, $phase);
 	}
