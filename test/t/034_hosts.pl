@@ -42,6 +42,35 @@ for (1 .. 20)
 }
 ok($count{primary} > 0 && $count{standby} > 0, "either of two at random: $count{primary} and $count{standby} of 20");
 
+# --- a standby that replays what its sessions stand in the way of
+{
+	$standby->append_conf('postgresql.conf', 'max_standby_streaming_delay = 0');
+	$standby->reload;
+	$primary->safe_psql('postgres', 'CREATE TABLE seen AS SELECT 1 AS a; CREATE DATABASE fleeting');
+	$primary->wait_for_catchup($standby, 'replay');
+	is(met('', $standby), 'standby', 'a standby alone');
+	my $pid = q{SELECT * FROM pool_config.query('crm', 'select pg_backend_pid()') AS t(a int)};
+	my $before = $local->safe_psql('postgres', $pid);
+	my $run = start_psql($local, q{\set VERBOSITY verbose
+		SELECT * FROM pool_config.query('crm', 'select a, pg_sleep(60)::text from seen') AS t(a int, b text)});
+	poll_until('a call runs there', sub { $standby->safe_psql('postgres', q{SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'}) == 1 });
+	$primary->safe_psql('postgres', $_) for 'DELETE FROM seen', 'VACUUM seen';
+	finish_psql($run);
+	like($run->{err}, qr/ERROR:  40001: .*conflict with recovery/, 'what it needs is vacuumed: its own error');
+	is($local->safe_psql('postgres', $pid), $before, 'and the connection serves on');
+
+	$local->safe_psql('postgres', sprintf(q{SELECT pool_config.create_target('fleeting', 'host=%s port=%s user=postgres dbname=fleeting')}, $standby->host, $standby->port));
+	$run = start_psql($local, q{\set VERBOSITY verbose
+		SELECT pool_config.exec('fleeting', 'select pg_sleep(60)')});
+	poll_until('a call runs there', sub { $standby->safe_psql('postgres', q{SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'}) == 1 });
+	$local->safe_psql('postgres', q{SELECT pool_config.exec('fleeting', 'select 1')});
+	$primary->safe_psql('postgres', 'DROP DATABASE fleeting');
+	finish_psql($run);
+	like($run->{err}, qr/ERROR:  08006: .*conflict with recovery.*/s, 'its database is dropped: the connection is lost, and why');
+	poll_until('and the idle one with it', sub { $local->safe_psql('postgres', q{SELECT coalesce(sum(open), 0) FROM pool_config.pools WHERE target = 'fleeting'}) == 0 });
+	fails_with($local, q{SELECT pool_config.exec('fleeting', 'select 1');}, '08001', 'database "fleeting" does not exist', 'no call finds it again');
+}
+
 $standby->stop('immediate');
 is(met(' target_session_attrs=prefer-standby', $standby, $primary), 'primary', 'without a standby, the primary');
 fails_with($local, q{SELECT pool_config.create_target('x', 'host=h load_balance_hosts=often');}, '22023', 'value that is not possible',

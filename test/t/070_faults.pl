@@ -4,6 +4,11 @@
 # failure, or is told that the outcome is not known; in time; nothing is done
 # twice; the next call is right; nothing stays leased.
 #
+# Faults that need another stage are tried elsewhere: logins without an end in
+# 009, remotes that lie in 008, TLS in 010, a load through a restart in 022,
+# standbys in 034, ends of this server in 041, what runs out in 042, each step
+# of ours in 050, transactions in 061, silence by the kernel in 071.
+#
 #	make faults [TABLE=file] [ONLY=expression]	all of them, or those that match
 #		("fault, phase"), and the table; make test: a third
 use strict;
