@@ -250,7 +250,8 @@ my @faults = (
 		{ '*' => '57014', sending => 'right', running => 'right', reading => 'right', ending => 'right' } ],
 );
 
-# Two at once: what either may come to.
+# Two at once: what either may come to, or the second one to a call that the
+# first one let run.
 my %fault = map { $_->[0] => $_ } @faults;
 for my $pair (
 	[ 'F11 silence', 'F70 worker ended' ], [ 'F50 cancelled', 'F12 replies are lost' ], [ 'F14 FIN', 'F70 worker ended' ],
@@ -261,7 +262,7 @@ for my $pair (
 	my ($one, $two) = map { $fault{$_} } @$pair;
 	my %both = map {
 		my $phase = $_->[0];
-		($phase => join ' ', map { $_->[3]{$phase} // $_->[3]{'*'} } $one, $two)
+		($phase => join ' ', (map { $_->[3]{$phase} // $_->[3]{'*'} } $one, $two), $two->[3]{running} // $two->[3]{'*'})
 	} @phases;
 	push @faults, [ join(' + ', @$pair), sub { $one->[1]->($_[0]); $two->[1]->($_[0]) },
 		sub { $_->[2] && $_->[2]->() for $one, $two }, \%both ];
