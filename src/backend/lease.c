@@ -402,8 +402,8 @@ replace_slot(PcfgLease *lease, PcfgCloseReason reason, PcfgTime deadline)
 	pcfg_channel_forget(dead.slot, lease->generation);
 	unlink_lease(lease);
 	lease->grant.slot = PCFG_NONE;
-	pcfg_pool_requeue(lease->target->pool, &dead, reason);
-	if (!wait_for_grant(lease, deadline))
+	if (!pcfg_pool_requeue(lease->target->pool, lease->target->serial, &dead, reason) ||
+		!wait_for_grant(lease, deadline))
 	{
 		(void) renew_target(lease);
 		take_slot(lease, deadline);

@@ -36,13 +36,15 @@ find_by_key(const PcfgPoolKey *key)
 /*
  * A place for a new pool: a free one, or that of a pool that nobody uses and
  * that has no connection.  Else the pool that has been unused longest is
- * retired, so that a place will be free soon.  Directory lock held.
+ * retired, so that a place will be free soon; one at a time, for who waits asks
+ * often.  Directory lock held.
  */
 static int
 find_place(void)
 {
 	PcfgPool   *oldest = NULL;
 	int			empty = PCFG_NONE;
+	bool		one_is_coming = false;
 	int			i;
 
 	for (i = 0; i < pcfg_shared->npools; i++)
@@ -52,6 +54,9 @@ find_place(void)
 		if (pg_atomic_read_u32(&pool->serial) == 0)
 			return i;
 		LWLockAcquire(&pool->lock, LW_SHARED);
+		if (pg_atomic_read_u32(&pool->serial) == pcfg_shared->making_place &&
+			pool->nopen > 0 && pool->retired)
+			one_is_coming = true;
 		if (pool->nopen == pool->nidle && pool->wait_head == PCFG_NONE)
 		{
 			if (pool->nopen == 0 && (empty == PCFG_NONE ||
@@ -62,10 +67,11 @@ find_place(void)
 		}
 		LWLockRelease(&pool->lock);
 	}
-	if (empty == PCFG_NONE && oldest != NULL)
+	if (empty == PCFG_NONE && oldest != NULL && !one_is_coming)
 	{
-		PcfgWakes		wakes = {0};
+		PcfgWakes	wakes = {0};
 
+		pcfg_shared->making_place = pg_atomic_read_u32(&oldest->serial);
 		LWLockAcquire(&oldest->lock, LW_EXCLUSIVE);
 		oldest->retired = true;
 		pcfg_idle_condemn_all(oldest, PCFG_CLOSE_RETIRED, &wakes);

@@ -116,13 +116,18 @@ pcfg_grant_stands(const PcfgGrant *grant)
 		(pg_atomic_read_u64(&pcfg_slots[grant->slot].word) & ~PCFG_WORD_CONDEMN) == grant->word;
 }
 
-void
-pcfg_pool_requeue(int index, const PcfgGrant *grant, PcfgCloseReason reason)
+bool
+pcfg_pool_requeue(int index, uint32 serial, const PcfgGrant *grant, PcfgCloseReason reason)
 {
 	PcfgPool   *pool = &pcfg_pools[index];
 	PcfgWakes	wakes = {0};
 
 	LWLockAcquire(&pool->lock, LW_EXCLUSIVE);
+	if (pg_atomic_read_u32(&pool->serial) != serial)
+	{
+		LWLockRelease(&pool->lock);
+		return false;
+	}
 	if (pcfg_grant_stands(grant))
 	{
 		if (reason == PCFG_CLOSE_PING)
@@ -135,14 +140,18 @@ pcfg_pool_requeue(int index, const PcfgGrant *grant, PcfgCloseReason reason)
 	pcfg_queue_link(pool, PCFG_MY_PROCNO);
 	pcfg_dispatch(pool, &wakes);
 	pcfg_unlock_and_wake(pool, &wakes);
+	return true;
 }
 
 void
 pcfg_pool_doubt(const PcfgGrant *grant)
 {
-	PcfgPool   *pool = &pcfg_pools[pcfg_slots[grant->slot].pool];
+	int			index = pcfg_slots[grant->slot].pool;
+	PcfgPool   *pool = &pcfg_pools[index];
 	PcfgWakes	wakes = {0};
 
+	if (index == PCFG_NONE)
+		return;					/* it was taken from me, and closed */
 	LWLockAcquire(&pool->lock, LW_EXCLUSIVE);
 	if (pcfg_grant_stands(grant))
 	{

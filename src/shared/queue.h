@@ -49,9 +49,10 @@ extern PcfgLeaseResult pcfg_pool_lease(int pool, uint32 serial,
  * The connection I was granted is of no use, for that reason: it is
  * condemned, and I queue again in the place I had, all in one go, so that
  * nobody slips past.  Wait as after QUEUED.  A dead one puts its neighbours
- * under suspicion.
+ * under suspicion.  False if the pool is another one by now: nothing is done.
  */
-extern void pcfg_pool_requeue(int pool, const PcfgGrant *grant, PcfgCloseReason reason);
+extern bool pcfg_pool_requeue(int pool, uint32 serial, const PcfgGrant *grant,
+							  PcfgCloseReason reason);
 
 /*
  * The connection that I hold does not answer: its neighbours are to be

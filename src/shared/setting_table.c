@@ -92,7 +92,7 @@ const PcfgSetting pcfg_settings[PCFG_SETTING_COUNT] = {
 		.fallback = 5 * USECS_PER_S, .min = TIME_MIN, .max = TIME_MAX,
 		.special = "Connecting always has a limit, so 0 and negative values are refused.",
 		.argument = true,
-		.description = "Longest time to connect to one host, login included."
+		.description = "Longest time to find a host, and to connect to each of its addresses, login included."
 	},
 	{.id = PCFG_CONNECT_DEADLINE, .name = "connect_deadline", .kind = PCFG_KIND_TIME,
 		.fallback = PCFG_NEVER, .min = TIME_MIN, .max = TIME_MAX, .minus_one = true,

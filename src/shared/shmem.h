@@ -294,6 +294,7 @@ typedef struct PcfgShared
 
 	/* under directory_lock */
 	uint32		last_serial;
+	uint32		making_place;	/* serial of the pool retired last for its place */
 	PcfgPolicy	defaults;		/* of postgresql.conf, as the worker read it */
 	bool		defaults_known;
 

@@ -33,8 +33,12 @@
 #include "worker/cancel.h"
 #include "worker/loop.h"
 
-/* So many requests are under way at once; others wait. */
-#define MAX_HELPERS		16
+/* So many requests are under way at once, and of one pool; others wait. */
+#define MAX_HELPERS		64
+#define POOL_HELPERS	16
+
+/* Requests that nobody waits for are not kept beyond so many that wait. */
+#define MAX_QUEUED		1000
 
 /* Seconds that a request may take. */
 #define HELPER_LIFE		2
@@ -45,6 +49,8 @@
 struct PcfgCancelKey
 {
 	PcfgLibpqCancel *cancel;
+	uint32		pool;			/* its serial */
+	bool		dropped;		/* while it was queued */
 	PcfgCancelled done;			/* NULL = nobody waits for it */
 	void	   *arg;
 	PcfgCancelKey *next;
@@ -60,7 +66,8 @@ typedef struct Helper
 } Helper;
 
 static PcfgCancelKey *queue_head = NULL;	/* not yet started */
-static PcfgCancelKey *queue_tail = NULL;
+static PcfgCancelKey **queue_end = &queue_head;	/* where the next is put */
+static int	nqueued = 0;
 static Helper helpers[MAX_HELPERS];
 static int	nrunning = 0;
 
@@ -180,20 +187,40 @@ find_idle_helper(void)
 	return NULL;
 }
 
+static bool
+has_its_share(uint32 pool)
+{
+	int			n = 0;
+	int			i;
+
+	for (i = 0; i < MAX_HELPERS; i++)
+	{
+		if (helpers[i].pid != 0 && helpers[i].key->pool == pool)
+			n++;
+	}
+	return n >= POOL_HELPERS;
+}
+
 static void
 start_some(void)
 {
+	PcfgCancelKey **link = &queue_head;
+	PcfgCancelKey *key;
 	Helper	   *helper;
 
-	while (queue_head != NULL && (helper = find_idle_helper()) != NULL)
+	while ((key = *link) != NULL && (helper = find_idle_helper()) != NULL)
 	{
-		PcfgCancelKey *key = queue_head;
-
-		queue_head = key->next;
-		if (queue_head == NULL)
-			queue_tail = NULL;
-		if (key->done == NULL)
-			pcfg_cancel_key_free(key);	/* closed meanwhile */
+		if (!key->dropped && has_its_share(key->pool))
+		{
+			link = &key->next;
+			continue;
+		}
+		*link = key->next;
+		if (*link == NULL)
+			queue_end = link;
+		nqueued--;
+		if (key->dropped)
+			pcfg_cancel_key_free(key);
 		else if (!start_helper(helper, key))
 			finish(key);
 	}
@@ -255,16 +282,20 @@ pcfg_cancel_key_free(PcfgCancelKey *key)
 }
 
 void
-pcfg_cancel_send(PcfgCancelKey *key, PcfgCancelled done, void *arg)
+pcfg_cancel_send(PcfgCancelKey *key, uint32 pool, PcfgCancelled done, void *arg)
 {
+	key->pool = pool;
 	key->done = done;
 	key->arg = arg;
 	key->next = NULL;
-	if (queue_tail != NULL)
-		queue_tail->next = key;
-	else
-		queue_head = key;
-	queue_tail = key;
+	if (done == NULL && nqueued >= MAX_QUEUED)
+	{
+		pcfg_cancel_key_free(key);
+		return;
+	}
+	*queue_end = key;
+	queue_end = &key->next;
+	nqueued++;
 	start_some();
 }
 
@@ -276,8 +307,8 @@ pcfg_cancel_forget(void *arg)
 
 	for (key = queue_head; key != NULL; key = key->next)
 	{
-		if (key->arg == arg)
-			key->done = NULL;
+		if (key->done != NULL && key->arg == arg)
+			key->dropped = true;
 	}
 	for (i = 0; i < MAX_HELPERS; i++)
 	{
@@ -308,7 +339,7 @@ pcfg_cancel_leave(PcfgCancelKey *const *keys, int n)
 		}
 		for (key = queue_head; key != NULL; key = key->next)
 		{
-			if (key->done != NULL && fork() == 0)
+			if (!key->dropped && fork() == 0)
 				run_helper(key, -1);
 		}
 		_exit(0);

@@ -28,12 +28,14 @@ extern PcfgCancelKey *pcfg_cancel_key_make(PGconn *conn);
 extern void pcfg_cancel_key_free(PcfgCancelKey *key);
 
 /*
- * Sends a cancel request; takes the key over.  "done" comes later, from the
- * loop, unless it was taken back by pcfg_cancel_forget.
+ * Sends a cancel request; takes the key over.  Only so many of one pool (its
+ * serial) are under way at once: a remote that takes them and says nothing
+ * keeps no other's waiting.  "done" comes later, from the loop, unless it was
+ * taken back by pcfg_cancel_forget; NULL = nobody waits for it.
  */
-extern void pcfg_cancel_send(PcfgCancelKey *key, PcfgCancelled done, void *arg);
+extern void pcfg_cancel_send(PcfgCancelKey *key, uint32 pool, PcfgCancelled done, void *arg);
 
-/* done(arg) will not be called any more. */
+/* done(arg) will not be called any more; what is not sent yet will not be. */
 extern void pcfg_cancel_forget(void *arg);
 
 /*

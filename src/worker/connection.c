@@ -227,7 +227,8 @@ close_condemned(Connection *c)
 
 		c->key = NULL;
 		set_phase(c, CANCELLING);
-		pcfg_cancel_send(key, cancel_delivered, c);
+		pcfg_cancel_send(key, pg_atomic_read_u32(&pcfg_pools[pcfg_slots[c->slot].pool].serial),
+						 cancel_delivered, c);
 		return;
 	}
 	if (!pcfg_slots[c->slot].in_doubt && c->relay == NULL)
@@ -318,6 +319,8 @@ begin(Connection *c, int pool, PcfgTime now)
 		set_phase(c, WAITING);
 	if (set == NULL)
 	{
+		/* whatever was thought of an earlier pool in that place */
+		pg_atomic_write_u32(&p->credentials_life, 0);
 		/* the waiters bring them; with no waiter there is no hurry */
 		if (pg_atomic_read_u32(&p->nwait) == 0 && now - c->since > PATIENCE)
 		{
@@ -338,6 +341,17 @@ begin(Connection *c, int pool, PcfgTime now)
 		return;
 	}
 	set_phase(c, DIALLING);
+}
+
+/* What the target was altered from, and nobody will be lent. */
+static void
+give_up_login(Connection *c)
+{
+	if (c->login != NULL)
+		pcfg_login_abandon(c->login);
+	c->login = NULL;
+	set_phase(c, NONE);
+	pcfg_slot_connect_failed(c->slot, "", "", "", 0);
 }
 
 /* ----------------------------------------------------------------
@@ -387,7 +401,7 @@ begin_care(Connection *c, PcfgCare care, const PcfgCredentialSet *set)
 		set_phase(c, CARING);
 		PCFG_FAILPOINT(worker_cares);
 		c->exchange = pcfg_exchange_start(c->sock, pcfg_slots[c->slot].owed, statements, n,
-										  NULL, care_ended, c);
+										  NULL, pcfg_pools[pcfg_slots[c->slot].pool].encoding, care_ended, c);
 		if (c->exchange == NULL)
 			end_care(c, false);
 	}
@@ -419,6 +433,7 @@ serve_caring(Connection *c, PcfgTime now)
 	if (now < care_deadline(c))
 		return care_deadline(c);
 	pcfg_exchange_abandon(c->exchange);
+	c->cancel_wanted = c->care == PCFG_CARE_RESET;
 	end_care(c, false);
 	return now;
 }
@@ -455,6 +470,11 @@ serve(Connection *c, PcfgTime now)
 
 	if (state == PCFG_SLOT_CONNECTING && pool != PCFG_NONE)
 	{
+		if (pcfg_pools[pool].retired)
+		{
+			give_up_login(c);
+			return PCFG_FOREVER;
+		}
 		if (c->phase == NONE || c->phase == WAITING)
 			begin(c, pool, now);
 		if (c->phase == DIALLING)
@@ -595,7 +615,8 @@ may_run(const Connection *c)
 	switch (pcfg_word_state(pg_atomic_read_u64(&slot->word)))
 	{
 		case PCFG_SLOT_LEASED:
-			return c->phase == OPEN && slot->resting_since == 0;
+			return (c->phase == OPEN && slot->resting_since == 0) ||
+				(c->phase == CARING && c->care == PCFG_CARE_RESET);
 		case PCFG_SLOT_CONDEMNED:
 			/* the holder's request may lie unread in his channel */
 			return c->cancel_wanted || slot->in_doubt;

@@ -11,6 +11,7 @@
 
 #include <sys/socket.h>
 
+#include "mb/pg_wchar.h"
 #include "wire/reply.h"
 #include "worker/exchange.h"
 #include "worker/loop.h"
@@ -34,6 +35,8 @@ struct PcfgExchange
 	PcfgBuffer	buffer;
 	PcfgReply	reply;
 	PcfgStyles	styles;
+	int			encoding;		/* that is wanted */
+	bool		other_encoding;
 	int			question;		/* its step; -1 = none */
 	char		answer[32];
 };
@@ -116,6 +119,8 @@ finish_answered(PcfgExchange *x)
 {
 	if (!pcfg_reply_is_clean(&x->reply, &x->buffer))
 		finish(x, false, false, "08P01", "the remote did not become idle");
+	else if (x->other_encoding)
+		finish(x, false, true, "08004", "client_encoding must stay that of the local database");
 	else if (pcfg_styles_differ(&x->styles))
 		finish(x, false, true, "08004", "DateStyle must stay ISO, and IntervalStyle postgres");
 	else
@@ -154,6 +159,8 @@ take_answers(PcfgExchange *x)
 					return false;
 				}
 				pcfg_styles_note(&x->styles, name, value);
+				if (strcmp(name, "client_encoding") == 0)
+					x->other_encoding = pg_char_to_encoding(value) != x->encoding;
 				break;
 			case PCFG_EVENT_ROW:
 				take_row(x, &frame);
@@ -249,7 +256,14 @@ write_series(PcfgExchange *x, size_t size, bool owed, const char *const *stateme
 	x->question = -1;
 	if (question != NULL)
 	{
-		x->question = n + owed;
+		if (n > 0)
+		{
+			/* what is to stand would be undone with a question that fails */
+			pcfg_write_sync(&w);
+			if (!pcfg_reply_expect(&x->reply, PCFG_STEP_SYNC))
+				return false;
+		}
+		x->question = x->reply.nsteps;
 		pcfg_write_parse(&w, "", question, NULL, 0);
 		pcfg_write_describe_statement(&w, "");
 		pcfg_write_bind(&w, "", NULL, 0, NULL, 0);
@@ -264,7 +278,8 @@ write_series(PcfgExchange *x, size_t size, bool owed, const char *const *stateme
 
 PcfgExchange *
 pcfg_exchange_start(int sock, bool owed, const char *const *statements, int n,
-					const char *question, PcfgExchangeDone done, void *arg)
+					const char *question, int encoding,
+					PcfgExchangeDone done, void *arg)
 {
 	PcfgExchange *x = calloc(1, sizeof(*x));
 	size_t		size = 64;
@@ -277,6 +292,7 @@ pcfg_exchange_start(int sock, bool owed, const char *const *statements, int n,
 	if (question != NULL)
 		size += pcfg_statement_bound(0, strlen(question), NULL, 0, 0);
 	x->sock = sock;
+	x->encoding = encoding;
 	x->done = done;
 	x->arg = arg;
 	pcfg_watch_init(&x->watch, socket_ready, x);

@@ -30,8 +30,10 @@ typedef void (*PcfgExchangeDone) (void *arg, const PcfgExchangeResult *result);
 
 /*
  * Starts one.  "owed": the answer to a Query that was sent before comes first.
- * "question", unless NULL, is asked last: the first column of its
- * first row is told, if it is short; it may fail without harm.  The socket
+ * "question", unless NULL, is asked last, in a transaction of its own: the
+ * first column of its first row is told, if it is short; it may fail without
+ * harm.  A remote whose client_encoding is not that one at the end (a number of
+ * the server's), or whose styles are not ours, counts as refused.  The socket
  * stays the caller's, must not be watched by anybody else meanwhile, and has
  * no time limit: see pcfg_exchange_abandon.  done is called once, from the
  * loop; the exchange is void afterwards.  NULL without memory, or with more
@@ -39,7 +41,7 @@ typedef void (*PcfgExchangeDone) (void *arg, const PcfgExchangeResult *result);
  */
 extern PcfgExchange *pcfg_exchange_start(int sock, bool owed,
 										 const char *const *statements, int n,
-										 const char *question,
+										 const char *question, int encoding,
 										 PcfgExchangeDone done, void *arg);
 
 /* Ends it without a call; the connection is not to be used any more. */

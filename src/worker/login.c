@@ -54,8 +54,8 @@ struct PcfgLogin
 {
 	Phase		phase;
 	PcfgCredentialSet *set;
-	PcfgTime	host_timeout;
-	PcfgTime	host_deadline;
+	PcfgTime	step_timeout;	/* of a name, or of an address until it is proven */
+	PcfgTime	step_deadline;
 	PcfgTime	deadline;
 	int			encoding;
 	bool		ask_pid;
@@ -184,7 +184,7 @@ start_proof(PcfgLogin *login)
 	login->proof = pcfg_exchange_start(login->result.sock, false, login->set->init,
 									   login->set->ninit,
 									   login->ask_pid ? "SELECT pg_catalog.pg_backend_pid()" : NULL,
-									   proof_ended, login);
+									   login->encoding, proof_ended, login);
 	if (login->proof == NULL)
 	{
 		set_failure(login, "54000", "init_sql has too many statements, or the worker no memory");
@@ -569,7 +569,7 @@ next_host(PcfgLogin *login, PcfgTime now)
 		login->phase = ENDED;
 		return;
 	}
-	login->host_deadline = Min(now + login->host_timeout, login->deadline);
+	login->step_deadline = Min(now + login->step_timeout, login->deadline);
 	login->address = 0;
 	login->phase = NEXT_ADDRESS;
 	if (login->host.address[0] != '\0')
@@ -592,23 +592,43 @@ next_host(PcfgLogin *login, PcfgTime now)
 }
 
 static void
-next_address(PcfgLogin *login)
+next_address(PcfgLogin *login, PcfgTime now)
 {
 	if (login->address < (login->naddresses < 0 ? 1 : login->naddresses))
+	{
+		login->step_deadline = Min(now + login->step_timeout, login->deadline);
 		start_libpq(login);
+	}
 	else
 		login->phase = NEXT_HOST;
 }
 
+/* Nobody waits for init_sql any more, and its remote does not look at its socket. */
+static void
+cancel_proof(PcfgLogin *login)
+{
+	PcfgCancelKey *key = login->result.key;
+
+	login->result.key = NULL;
+	if (key != NULL)
+		pcfg_cancel_send(key, login->set->serial, NULL, NULL);
+}
+
+/* The present name or address has had its time; others have theirs. */
 static void
 time_out(PcfgLogin *login, PcfgTime now)
 {
+	Phase		phase = login->phase;
+
 	set_failure_at_host(login, "08001",
-						login->phase == RESOLVING ?
+						phase == RESOLVING ?
 						"the address of host \"%s\" (port %s) was not found within connect_timeout" :
 						"the connect to host \"%s\" port %s did not finish within connect_timeout");
+	if (phase == PROVING)
+		cancel_proof(login);
 	drop_connection(login);
-	login->phase = now >= login->deadline ? ENDED : NEXT_HOST;
+	login->phase = now >= login->deadline ? ENDED :
+		phase == CONNECTING ? NEXT_ADDRESS : NEXT_HOST;
 }
 
 static void
@@ -621,7 +641,7 @@ destroy(PcfgLogin *login)
 }
 
 PcfgLogin *
-pcfg_login_start(PcfgCredentialSet *set, PcfgTime host_timeout, PcfgTime deadline,
+pcfg_login_start(PcfgCredentialSet *set, PcfgTime step_timeout, PcfgTime deadline,
 				 int encoding, bool ask_pid, PcfgLoginDone done, void *arg)
 {
 	PcfgLogin  *login = calloc(1, sizeof(*login));
@@ -633,7 +653,7 @@ pcfg_login_start(PcfgCredentialSet *set, PcfgTime host_timeout, PcfgTime deadlin
 	}
 	login->phase = NEXT_HOST;
 	login->set = set;
-	login->host_timeout = host_timeout;
+	login->step_timeout = step_timeout;
 	login->deadline = deadline;
 	login->encoding = encoding;
 	login->ask_pid = ask_pid;
@@ -649,6 +669,8 @@ pcfg_login_start(PcfgCredentialSet *set, PcfgTime host_timeout, PcfgTime deadlin
 void
 pcfg_login_abandon(PcfgLogin *login)
 {
+	if (login->phase == PROVING)
+		cancel_proof(login);
 	drop_connection(login);
 	destroy(login);
 }
@@ -657,14 +679,14 @@ PcfgTime
 pcfg_login_tick(PcfgLogin *login, PcfgTime now)
 {
 	if ((login->phase == RESOLVING || login->phase == CONNECTING ||
-		 login->phase == PROVING) && now >= login->host_deadline)
+		 login->phase == PROVING) && now >= login->step_deadline)
 		time_out(login, now);
 	while (login->phase == NEXT_HOST || login->phase == NEXT_ADDRESS)
 	{
 		if (login->phase == NEXT_HOST)
 			next_host(login, now);
 		else
-			next_address(login);
+			next_address(login, now);
 	}
 	if (login->phase == ENDED)
 	{
@@ -679,5 +701,5 @@ pcfg_login_tick(PcfgLogin *login, PcfgTime now)
 		done(arg, &result);
 		return PCFG_FOREVER;
 	}
-	return login->host_deadline;
+	return login->step_deadline;
 }

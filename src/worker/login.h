@@ -37,12 +37,13 @@ typedef void (*PcfgLoginDone) (void *arg, PcfgLoginResult *result);
 
 /*
  * Starts a login; takes over the reference to set.  Each host gets
- * host_timeout for name, connect and login; all end at the deadline.
+ * step_timeout to find its name, and each of its addresses (as libpq counts)
+ * for connect, login and init_sql; all end at the deadline.
  * encoding: what client_encoding has to be.  ask_pid: behind
  * a pooler the process announced is not the one that answers.  done(arg, …) is called once,
  * never from here; the login is void afterwards.  NULL without memory.
  */
-extern PcfgLogin *pcfg_login_start(PcfgCredentialSet *set, PcfgTime host_timeout,
+extern PcfgLogin *pcfg_login_start(PcfgCredentialSet *set, PcfgTime step_timeout,
 								   PcfgTime deadline, int encoding, bool ask_pid,
 								   PcfgLoginDone done, void *arg);
 

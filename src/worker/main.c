@@ -200,8 +200,8 @@ one_turn(void)
 		speak_plainly();
 		tell_defaults();
 	}
-	next = pcfg_upkeep_tick(now);
-	next = Min(next, pcfg_connection_tick(now));
+	next = pcfg_connection_tick(now);
+	next = Min(next, pcfg_upkeep_tick(now));	/* knows by then what failed */
 	next = Min(next, pcfg_resolver_tick(now));
 	pg_atomic_write_u32(&pcfg_shared->worker_fds,
 						(uint32) (pcfg_loop_count() + pcfg_cancel_count() + OTHER_FDS / 8));

@@ -16,13 +16,28 @@
 #include <arpa/inet.h>
 #include <net/if.h>
 #include <netdb.h>
+#include <sys/stat.h>
 #include <sys/time.h>
+
+#include "miscadmin.h"
+#include "storage/latch.h"
 
 #include "worker/loop.h"
 #include "worker/resolver.h"
 
 /* Sockets that c-ares has open at once; it uses one or two a name server. */
 #define MAX_SOCKETS		16
+
+/*
+ * Milliseconds for a name server before the next is asked (c-ares doubles them
+ * from round to round), and rounds: a silent one leaves time for others within
+ * connect_timeout.
+ */
+#define SERVER_TIMEOUT	1000
+#define SERVER_TRIES	2
+
+/* Where c-ares reads which servers there are. */
+#define CONFIGURATION	"/etc/resolv.conf"
 
 struct PcfgLookup
 {
@@ -40,6 +55,7 @@ typedef struct AresSocket
 } AresSocket;
 
 static ares_channel channel;
+static struct stat configured;	/* the file as the channel was made from it */
 static AresSocket sockets[MAX_SOCKETS];
 static int	pending = 0;
 
@@ -85,10 +101,50 @@ socket_state(void *data, ares_socket_t fd, int readable, int writable)
 		(void) pcfg_watch_set(&place->watch, fd, events);
 }
 
+static bool
+make_channel(ares_channel *made)
+{
+	struct ares_options options = {0};
+	struct stat found = {0};
+
+	(void) stat(CONFIGURATION, &found);
+	options.sock_state_cb = socket_state;
+	options.timeout = SERVER_TIMEOUT;
+	options.tries = SERVER_TRIES;
+	if (ares_init_options(made, &options, ARES_OPT_SOCK_STATE_CB |
+						  ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES) != ARES_SUCCESS)
+		return false;
+	configured = found;
+	return true;
+}
+
+/*
+ * The servers may be others by now: of a network that came up, or was changed.
+ * Look-ups under way fail, for what they ask may be gone; their logins are
+ * told of it between two turns, so there has to be another one.
+ */
+static void
+follow_configuration(void)
+{
+	struct stat now;
+	ares_channel old = channel;
+
+	if (stat(CONFIGURATION, &now) != 0 ||
+		(now.st_ino == configured.st_ino && now.st_size == configured.st_size &&
+		 now.st_mtim.tv_sec == configured.st_mtim.tv_sec &&
+		 now.st_mtim.tv_nsec == configured.st_mtim.tv_nsec) ||
+		!make_channel(&channel))
+	{
+		channel = old;
+		return;
+	}
+	ares_destroy(old);
+	SetLatch(MyLatch);
+}
+
 bool
 pcfg_resolver_create(void)
 {
-	struct ares_options options = {0};
 	int			i;
 
 	for (i = 0; i < MAX_SOCKETS; i++)
@@ -96,9 +152,7 @@ pcfg_resolver_create(void)
 		sockets[i].fd = -1;
 		pcfg_watch_init(&sockets[i].watch, socket_ready, &sockets[i]);
 	}
-	options.sock_state_cb = socket_state;
-	return ares_library_init(ARES_LIB_INIT_ALL) == ARES_SUCCESS &&
-		ares_init_options(&channel, &options, ARES_OPT_SOCK_STATE_CB) == ARES_SUCCESS;
+	return ares_library_init(ARES_LIB_INIT_ALL) == ARES_SUCCESS && make_channel(&channel);
 }
 
 /* One address as text; false if it is of another family. */
@@ -167,6 +221,7 @@ pcfg_resolver_start(const char *host, PcfgResolved done, void *arg)
 	lookup->done = done;
 	lookup->arg = arg;
 	lookup->starting = true;
+	follow_configuration();
 	hints.ai_family = AF_UNSPEC;
 	hints.ai_socktype = SOCK_STREAM;
 	pending++;

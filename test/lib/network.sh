@@ -7,6 +7,9 @@
 #	unreachable						the router says that there is no such host
 #	clear							all is well again
 #
+# In (a) its user may write /etc/resolv.conf, which is not the system's, and
+# listen on any port.
+#
 # Needs root and iproute2; network_make says in $network_why why it cannot be.
 network=
 
@@ -32,7 +35,10 @@ network_make()
 			ip -n ${name}$side link set lo up &&
 			ip -n ${name}$side route add default via 10.77.$number.1 || { network_drop; return 1; }
 	done
-	ip netns exec ${name}r sh -c 'echo 1 >/proc/sys/net/ipv4/ip_forward' 2>/dev/null || { network_drop; return 1; }
+	ip netns exec ${name}r sh -c 'echo 1 >/proc/sys/net/ipv4/ip_forward' 2>/dev/null &&
+		ip netns exec ${name}a sh -c 'echo 0 >/proc/sys/net/ipv4/ip_unprivileged_port_start' 2>/dev/null &&
+		mkdir -p /etc/netns/${name}a && : >/etc/netns/${name}a/resolv.conf &&
+		chown "$user" /etc/netns/${name}a/resolv.conf || { network_drop; return 1; }
 	mkdir "$work/network"
 	mkfifo "$work/network/requests" "$work/network/answers"
 	chown -R "$user" "$work/network"
@@ -48,7 +54,8 @@ network_drop()
 	for side in a r b; do
 		ip netns del $network$side 2>/dev/null
 	done
-	rm -rf "$work/network"
+	rm -rf "$work/network" "/etc/netns/${network}a"
+	rmdir /etc/netns 2>/dev/null
 	network=
 	network_server=
 }

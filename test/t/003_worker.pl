@@ -3,6 +3,7 @@
 # Both transports.
 use strict;
 use warnings;
+use HostileServer;
 use PoolConfig;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -57,6 +58,30 @@ poll_until('and works again when it is back', sub {
 	my ($rc, $out) = $local->psql('postgres', $call);
 	$rc == 0;
 });
+
+# --- who is starting up is asked again in 50 ms, then 100, and so on
+{
+	my $log = PostgreSQL::Test::Utils::tempdir() . '/attempts';
+	my $starting = HostileServer->new(starting => sub {
+		my ($c) = @_;
+		open my $to, '>>', $log;
+		syswrite $to, time . "\n";
+		$c->say('E', "SFATAL\0VFATAL\0C57P03\0Mthe database system is starting up\0\0");
+	});
+	$local->safe_psql('postgres', sprintf(q{SELECT pool_config.create_target('starting', 'postgresql://u:p@127.0.0.1:%d/starting?sslmode=disable', pool_timeout => 1)}, $starting->port));
+	my @pauses;
+	for (1 .. 5)
+	{
+		append_to_file($log, '');
+		unlink $log;
+		$local->psql('postgres', q{SELECT pool_config.exec('starting', 'select 1')});
+		$local->safe_psql('postgres', q{SELECT pool_config.recycle('starting')});
+		my @times = split /\n/, slurp_file($log);
+		push @pauses, @times > 2 ? $times[2] - $times[1] : 9;
+	}
+	my $median = (sort { $a <=> $b } @pauses)[2];
+	cmp_ok($median, '<', 0.3, "a remote that starts up is asked again soon ($median s)");
+}
 
 # --- lost in the middle: the outcome is unknown, and the next call works
 my $run = start_psql($local, "\\set VERBOSITY verbose\nSELECT pool_config.exec('crm', 'select pg_sleep(60)');\nSELECT pool_config.exec('crm', 'select 1');");

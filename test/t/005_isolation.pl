@@ -179,6 +179,14 @@ for (1 .. 3)
 fails_with($local, q{SELECT pool_config.alter_target('crm', settings => '{"init_sql": "SET datestyle = german"}');
 	SELECT pool_config.exec('crm', 'select 1');}, '08001', 'init_sql failed: DateStyle must stay ISO, and IntervalStyle postgres',
 	'init_sql that has dates written in a form that could be misread');
+fails_with($local, q{SELECT pool_config.alter_target('crm', settings => '{"init_sql": "SET client_encoding = latin1"}');
+	SELECT pool_config.exec('crm', 'select 1');}, '08001', 'init_sql failed: client_encoding must stay that of the local database',
+	'... or text in another encoding');
+$remote->safe_psql('postgres', 'REVOKE EXECUTE ON FUNCTION pg_catalog.pg_backend_pid() FROM PUBLIC');
+make_target($local, $remote, 'unasked', settings => q{'{"init_sql": "SET my.init = ''yes''"}'});
+sql_ok($local, q{SELECT * FROM pool_config.query('unasked', 'select current_setting(''my.init'')') AS t(x text)},
+	'yes', 'what else a login asks, and may not, does not undo init_sql');
+$remote->safe_psql('postgres', 'GRANT EXECUTE ON FUNCTION pg_catalog.pg_backend_pid() TO PUBLIC');
 fails_with($local, q{SELECT pool_config.alter_target('crm', settings => '{"init_sql": "SELECT 1/0"}');
 	SELECT pool_config.exec('crm', 'select 1');}, '08001', 'init_sql failed: division by zero',
 	'init_sql that fails is a failed connect');

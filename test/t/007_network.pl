@@ -309,6 +309,28 @@ at_rest('at the end');
 	kill 'CONT', $worker;
 	close_psql($s);
 }
+
+# --- a remote that takes requests to cancel and says nothing
+{
+	make_target($local, $remote, 'mute', port => $proxy->port, sslmode => 'disable', pool_size => 20);
+	make_target($local, $remote, 'good');
+	my $sleep = q{select pg_sleep(60)};
+	my @runs = map { start_psql($local, "SELECT pool_config.exec('mute', '$sleep')") } 1 .. 20;
+	my $good = start_psql($local, "SELECT pool_config.exec('good', '$sleep -- good')");
+	poll_until('all run', sub { remote_sessions($remote, "query LIKE '$sleep%' AND state = 'active'") == 21 });
+	$proxy->tell('cancels', 'hang');
+	$proxy->tell('forget');
+	my $stop = q{SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND query LIKE '%pool_config.exec(''%s'', ''select pg_sleep%%'};
+	$local->safe_psql('postgres', sprintf($stop, 'mute'));
+	finish_psql($_) for @runs;
+	$local->safe_psql('postgres', sprintf($stop, 'good'));
+	finish_psql($good);
+	poll_until('what runs elsewhere is stopped', sub { remote_sessions($remote, "query LIKE '$sleep -- good%' AND state = 'active'") == 0 });
+	cmp_ok($proxy->count->{cancels}, '<=', 16, 'while requests to that remote still wait for their turn');
+	$proxy->clear;
+	poll_until('and have it', sub { remote_sessions($remote, "query LIKE '$sleep%' AND state = 'active'") == 0 });
+	at_rest('in the end');
+}
 sql_ok($local, 'SELECT rescued FROM pool_config.workers', '0', 'no wake-up was lost in all this');
 
 done_testing();

@@ -111,6 +111,24 @@ cmp_ok(peak($worker) - $before, '<', 8192, 'and has kept little of it (kB: ' . (
 my $stall = $local->safe_psql('postgres', 'SELECT stall_max FROM pool_config.workers');
 cmp_ok($stall, '<', 1000, "nor was it ever busy for a second (ms: $stall)");
 
+# --- init_sql that does not end: neither at a login nor at a reset is it left running
+{
+	my $waits = sub { $remote->safe_psql('postgres', q{SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted}) };
+	my $lock = open_psql($remote);
+	make_target($local, $remote, 'hung', connect_timeout => 1, pool_timeout => 2,
+		settings => q{'{"init_sql": "SELECT pg_advisory_xact_lock_shared(1)", "pool_reset": "always"}'});
+	talk($lock, 'SELECT pg_advisory_lock(1)');
+	fails_with($local, q{SELECT pool_config.exec('hung', 'select 1');}, '08001', 'within connect_timeout', 'init_sql that does not end is a failed connect');
+	sql_ok($local, q{SELECT pool_config.pause('hung', 0)}, 't', 'nobody connects again');
+	poll_until('what was left waits no more', sub { $waits->() == 0 }, 10);
+	talk($lock, 'SELECT pg_advisory_unlock(1)');
+	sql_ok($local, q{SELECT pool_config.resume('hung'); SELECT pool_config.recycle('hung'); SELECT pool_config.exec('hung', 'select 1')}, "\n0\nSELECT 1", 'when it ends, all is well');
+	talk($lock, 'SELECT pg_advisory_lock(1)');
+	poll_until('the worker resets the connection, and waits', sub { $waits->() == 1 });
+	poll_until('and not for ever', sub { $waits->() == 0 }, 20);
+	close_psql($lock);
+}
+
 # --- shutdown in the midst of it
 my ($drip) = grep { $behaviour{$_} eq 'a byte now and then' } keys %behaviour;
 $local->safe_psql('postgres', qq{SELECT pool_config.alter_target('plain$drip', connect_timeout => 60)});

@@ -1,6 +1,7 @@
 # Steering a target's pools, and seeing what they do.
 use strict;
 use warnings;
+use IO::Socket::INET;
 use PoolConfig;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -133,6 +134,16 @@ sleep 0.3;
 is(sql(q{SELECT sum(open + connecting) FROM pool_config.pools WHERE target = 'erp'}), '1', 'as connections from before count');
 is(finish_psql($after)->{out} . finish_psql($run)->{out}, "SELECT 1
 " x 2, 'and gets its turn');
+
+# --- a connect to where the target was before is nothing to the altered one
+{
+	my $silent = IO::Socket::INET->new(Listen => 5, LocalAddr => '127.0.0.1', Proto => 'tcp') or die "could not listen: $!";
+	make_target($local, $remote, 'moved', port => $silent->sockport, pool_size => 1, max_overflow => 0, connect_timeout => 60, pool_timeout => 1);
+	isnt(($local->psql('postgres', q{SELECT pool_config.exec('moved', 'select 1')}))[0], 0, 'a remote that says nothing');
+	is(pool('moved', 'connecting'), '1', 'has time yet');
+	sql('ALTER SERVER moved OPTIONS (SET port \'' . $remote->port . q{')});
+	is(sql(q{SET pool_config.pool_timeout = '10s'; SELECT pool_config.exec('moved', 'select 1')}), 'SELECT 1', 'the corrected target does not wait for it');
+}
 
 # --- the log of connects and closes
 $local->append_conf('postgresql.conf', "log_min_messages = log\npool_config.log_connections = log");

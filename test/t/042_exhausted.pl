@@ -38,6 +38,21 @@ sub call { return "SELECT pool_config.exec('$_[0]', 'select 1')"; }
 	finish_psql($waits);
 	is($waits->{out}, "SELECT 1\n", 'a pool that nobody uses gives way to who waits');
 
+	# only one of them, however often he asks before it is free
+	my $busy = $local->safe_psql('postgres', 'SELECT pid FROM pool_config.workers');
+	$local->safe_psql('postgres', call('three'));
+	talk($second, q{SELECT pool_config.release('two')});
+	talk($second, call('two'));
+	my $open = q{SELECT count(*) FROM pool_config.pools WHERE idle > 0};
+	sql_ok($local, $open, '2', 'two pools with connections');
+	kill 'STOP', $busy;
+	$waits = start_psql($local, q{SET pool_config.pool_timeout = -1; } . call('one'));
+	sleep 0.5;
+	sql_ok($local, $open, '1', 'one gives way to a third');
+	kill 'CONT', $busy;
+	is(finish_psql($waits)->{out}, "SELECT 1\n", 'and is enough');
+	talk($second, q{SELECT pool_config.acquire('two')});
+
 	talk($first, q{SELECT pool_config.acquire('three')});
 	my $third = open_psql($local);
 	talk($third, q{SELECT pool_config.acquire('two')});

@@ -115,7 +115,7 @@ main(void)
 	int			most = 0;
 
 	notices_left = 10L * 1000 * 1000;
-	x = pcfg_exchange_start(0, false, &reset, 1, NULL, done, NULL);
+	x = pcfg_exchange_start(0, false, &reset, 1, NULL, PG_UTF8, done, NULL);
 	ok(x != NULL, "a series begins");
 	while (watched != NULL && turns < 100000)
 	{
