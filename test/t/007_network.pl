@@ -320,7 +320,7 @@ at_rest('at the end');
 	poll_until('all run', sub { remote_sessions($remote, "query LIKE '$sleep%' AND state = 'active'") == 21 });
 	$proxy->tell('cancels', 'hang');
 	$proxy->tell('forget');
-	my $stop = q{SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND query LIKE '%pool_config.exec(''%s'', ''select pg_sleep%%'};
+	my $stop = q{SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND query LIKE '%%pool_config.exec(''%s'', ''select pg_sleep%%'};
 	$local->safe_psql('postgres', sprintf($stop, 'mute'));
 	finish_psql($_) for @runs;
 	$local->safe_psql('postgres', sprintf($stop, 'good'));
