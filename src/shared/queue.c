@@ -147,11 +147,12 @@ void
 pcfg_pool_doubt(const PcfgGrant *grant)
 {
 	int			index = pcfg_slots[grant->slot].pool;
-	PcfgPool   *pool = &pcfg_pools[index];
+	PcfgPool   *pool;
 	PcfgWakes	wakes = {0};
 
 	if (index == PCFG_NONE)
 		return;					/* it was taken from me, and closed */
+	pool = &pcfg_pools[index];
 	LWLockAcquire(&pool->lock, LW_EXCLUSIVE);
 	if (pcfg_grant_stands(grant))
 	{

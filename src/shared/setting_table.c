@@ -96,7 +96,7 @@ const PcfgSetting pcfg_settings[PCFG_SETTING_COUNT] = {
 	},
 	{.id = PCFG_CONNECT_DEADLINE, .name = "connect_deadline", .kind = PCFG_KIND_TIME,
 		.fallback = PCFG_NEVER, .min = TIME_MIN, .max = TIME_MAX, .minus_one = true,
-		.special = "-1 means no limit but connect_timeout for each host.",
+		.special = "-1 means no limit but connect_timeout for each address.",
 		.description = "Longest time to connect, all hosts of a target together."
 	},
 	{.id = PCFG_COMMAND_TIMEOUT, .name = "command_timeout", .kind = PCFG_KIND_TIME,

@@ -33,12 +33,8 @@
 #include "worker/cancel.h"
 #include "worker/loop.h"
 
-/* So many requests are under way at once, and of one pool; others wait. */
-#define MAX_HELPERS		64
+/* So many requests of one pool are under way at once; others wait. */
 #define POOL_HELPERS	16
-
-/* Requests that nobody waits for are not kept beyond so many that wait. */
-#define MAX_QUEUED		1000
 
 /* Seconds that a request may take. */
 #define HELPER_LIFE		2
@@ -68,7 +64,7 @@ typedef struct Helper
 static PcfgCancelKey *queue_head = NULL;	/* not yet started */
 static PcfgCancelKey **queue_end = &queue_head;	/* where the next is put */
 static int	nqueued = 0;
-static Helper helpers[MAX_HELPERS];
+static Helper helpers[PCFG_CANCEL_MAX];
 static int	nrunning = 0;
 
 /* Closes what was inherited, but for standard streams and the one at 3. */
@@ -179,7 +175,7 @@ find_idle_helper(void)
 {
 	int			i;
 
-	for (i = 0; i < MAX_HELPERS; i++)
+	for (i = 0; i < PCFG_CANCEL_MAX; i++)
 	{
 		if (helpers[i].pid == 0)
 			return &helpers[i];
@@ -193,7 +189,7 @@ has_its_share(uint32 pool)
 	int			n = 0;
 	int			i;
 
-	for (i = 0; i < MAX_HELPERS; i++)
+	for (i = 0; i < PCFG_CANCEL_MAX; i++)
 	{
 		if (helpers[i].pid != 0 && helpers[i].key->pool == pool)
 			n++;
@@ -251,7 +247,7 @@ pcfg_cancel_create(void)
 {
 	int			i;
 
-	for (i = 0; i < MAX_HELPERS; i++)
+	for (i = 0; i < PCFG_CANCEL_MAX; i++)
 		pcfg_watch_init(&helpers[i].watch, helper_ended, &helpers[i]);
 	return true;
 }
@@ -288,8 +284,9 @@ pcfg_cancel_send(PcfgCancelKey *key, uint32 pool, PcfgCancelled done, void *arg)
 	key->done = done;
 	key->arg = arg;
 	key->next = NULL;
-	if (done == NULL && nqueued >= MAX_QUEUED)
+	if (done == NULL && nqueued >= PCFG_CANCEL_MAX)
 	{
+		/* many wait already, and for this one nobody does */
 		pcfg_cancel_key_free(key);
 		return;
 	}
@@ -310,7 +307,7 @@ pcfg_cancel_forget(void *arg)
 		if (key->done != NULL && key->arg == arg)
 			key->dropped = true;
 	}
-	for (i = 0; i < MAX_HELPERS; i++)
+	for (i = 0; i < PCFG_CANCEL_MAX; i++)
 	{
 		if (helpers[i].key != NULL && helpers[i].key->arg == arg)
 			helpers[i].key->done = NULL;

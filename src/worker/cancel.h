@@ -15,6 +15,9 @@
 
 #include "shared/clock.h"
 
+/* So many requests are under way at once, each with a descriptor. */
+#define PCFG_CANCEL_MAX		64
+
 /* What is needed to cancel on one connection; from a finished login. */
 typedef struct PcfgCancelKey PcfgCancelKey;
 
@@ -31,7 +34,8 @@ extern void pcfg_cancel_key_free(PcfgCancelKey *key);
  * Sends a cancel request; takes the key over.  Only so many of one pool (its
  * serial) are under way at once: a remote that takes them and says nothing
  * keeps no other's waiting.  "done" comes later, from the loop, unless it was
- * taken back by pcfg_cancel_forget; NULL = nobody waits for it.
+ * taken back by pcfg_cancel_forget; NULL = nobody waits for it, and where too
+ * many wait for their turn it is not sent.
  */
 extern void pcfg_cancel_send(PcfgCancelKey *key, uint32 pool, PcfgCancelled done, void *arg);
 

@@ -4,7 +4,7 @@
  *	  The control channels of the backends: hellos, requests, death
  *	  certificates.
  *
- * Floor 10; worker.
+ * Floor 11; worker.
  *
  * Every length and number of a message is checked; a client that breaks the
  * rules loses its channel, and nobody else notices.

@@ -3,7 +3,7 @@
  * worker/clients.h
  *	  The control channels of the backends.
  *
- * Floor 10; worker.
+ * Floor 11; worker.
  *
  *-------------------------------------------------------------------------
  */

@@ -3,7 +3,7 @@
  * worker/connection.c
  *	  The connections that the worker holds, one a slot.
  *
- * Floor 9; worker.
+ * Floor 10; worker.
  *
  *	  NONE --reserved--> WAITING --credentials--> DIALLING --login--> OPEN
  *	  OPEN --idle, to be reset or asked--> CARING --answered--> OPEN
@@ -307,6 +307,17 @@ login_ended(void *arg, PcfgLoginResult *result)
 						result->password_used, c->relay != NULL);
 }
 
+/* A connect that nobody needs any more; its place is free, and nothing failed. */
+static void
+give_up_connect(Connection *c)
+{
+	if (c->login != NULL)
+		pcfg_login_abandon(c->login);
+	c->login = NULL;
+	set_phase(c, NONE);
+	pcfg_slot_connect_failed(c->slot, "", "", "", 0);
+}
+
 /* A reserved slot: dials once the pool's credentials are known. */
 static void
 begin(Connection *c, int pool, PcfgTime now)
@@ -323,10 +334,7 @@ begin(Connection *c, int pool, PcfgTime now)
 		pg_atomic_write_u32(&p->credentials_life, 0);
 		/* the waiters bring them; with no waiter there is no hurry */
 		if (pg_atomic_read_u32(&p->nwait) == 0 && now - c->since > PATIENCE)
-		{
-			set_phase(c, NONE);
-			pcfg_slot_connect_failed(c->slot, "", "", "", 0);
-		}
+			give_up_connect(c);
 		return;
 	}
 	PCFG_FAILPOINT(worker_dials);
@@ -341,17 +349,6 @@ begin(Connection *c, int pool, PcfgTime now)
 		return;
 	}
 	set_phase(c, DIALLING);
-}
-
-/* What the target was altered from, and nobody will be lent. */
-static void
-give_up_login(Connection *c)
-{
-	if (c->login != NULL)
-		pcfg_login_abandon(c->login);
-	c->login = NULL;
-	set_phase(c, NONE);
-	pcfg_slot_connect_failed(c->slot, "", "", "", 0);
 }
 
 /* ----------------------------------------------------------------
@@ -400,8 +397,9 @@ begin_care(Connection *c, PcfgCare care, const PcfgCredentialSet *set)
 		c->care = care;
 		set_phase(c, CARING);
 		PCFG_FAILPOINT(worker_cares);
-		c->exchange = pcfg_exchange_start(c->sock, pcfg_slots[c->slot].owed, statements, n,
-										  NULL, pcfg_pools[pcfg_slots[c->slot].pool].encoding, care_ended, c);
+		c->exchange = pcfg_exchange_start(c->sock, pcfg_slots[c->slot].owed, statements, n, NULL,
+										  pcfg_pools[pcfg_slots[c->slot].pool].encoding,
+										  care_ended, c);
 		if (c->exchange == NULL)
 			end_care(c, false);
 	}
@@ -472,7 +470,8 @@ serve(Connection *c, PcfgTime now)
 	{
 		if (pcfg_pools[pool].retired)
 		{
-			give_up_login(c);
+			/* it goes to where the target was before */
+			give_up_connect(c);
 			return PCFG_FOREVER;
 		}
 		if (c->phase == NONE || c->phase == WAITING)

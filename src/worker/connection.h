@@ -4,7 +4,7 @@
  *	  The connections that the worker holds, one a slot: dialled, lent,
  *	  cancelled, closed.
  *
- * Floor 9; worker.
+ * Floor 10; worker.
  *
  *-------------------------------------------------------------------------
  */

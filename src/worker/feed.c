@@ -186,6 +186,8 @@ receive(PcfgFeed *feed, size_t want)
 {
 	ssize_t		n;
 
+	/* who was refused is not listened to any more, and may have filled it */
+	want = Min(want, sizeof(feed->down) - feed->down_len);
 	do
 		n = recv(feed->net, feed->down + feed->down_len, want, MSG_DONTWAIT);
 	while (n < 0 && errno == EINTR);

@@ -97,7 +97,8 @@ clean_environment(void)
 static void
 check_descriptors(void)
 {
-	rlim_t		wanted = (rlim_t) PCFG_RELAY_FDS * pcfg_shared->nslots + pcfg_shared->nwaiters + OTHER_FDS;
+	rlim_t		wanted = (rlim_t) PCFG_RELAY_FDS * pcfg_shared->nslots + pcfg_shared->nwaiters +
+		PCFG_CANCEL_MAX + OTHER_FDS;
 	struct rlimit limit;
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)

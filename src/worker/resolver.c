@@ -120,8 +120,8 @@ make_channel(ares_channel *made)
 
 /*
  * The servers may be others by now: of a network that came up, or was changed.
- * Look-ups under way fail, for what they ask may be gone; their logins are
- * told of it between two turns, so there has to be another one.
+ * Look-ups under way fail, for whom they ask may be gone; their logins, which
+ * may have had their part of this turn, need another one to go on.
  */
 static void
 follow_configuration(void)
